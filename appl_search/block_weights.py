@@ -46,6 +46,13 @@ class BlockWeights:
             values = [given.get(block, 1.0) for block in range(NUM_BLOCKS)]
         return cls(read_layout(source), tuple(values))
 
+    @classmethod
+    def parse(cls, text: str, lora: LoraSource, format: str | None = None) -> BlockWeights:
+        """The rates that a text gives a LoRA file; see :func:`appl_search.formats.parse`."""
+        from . import formats
+
+        return formats.parse(text, lora, format)
+
     @property
     def name(self) -> str:
         return self.layout.name

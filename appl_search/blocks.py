@@ -37,8 +37,8 @@ _DIFFUSERS = re.compile(
 )
 _TEXT = re.compile(r"^(lora_te\d?_|lora_prior_te_|text_encoders?[._]|text_encoder_2[._]|clip_[lgh]\.|te\d?[._])")
 _UNET_OTHER = re.compile(
-    r"^(?:lora_unet_|lycoris_|unet[._]|diffusion_model\.)?"
-    r"(time_embed|label_emb|out[._]|time_embedding|add_embedding|conv_norm_out|conv_out)"
+    r"^(?:lora_unet_|lora_prior_unet_|lycoris_|unet[._]|diffusion_model\.)?"
+    r"(time_embed|label_emb|out[._]|time_embedding|add_embedding|class_embedding|conv_norm_out|conv_out)"
 )
 _CONV_IN = re.compile(r"^(?:lora_unet_|lycoris_|unet[._])?conv_in(?:$|[._])")
 

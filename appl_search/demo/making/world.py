@@ -78,22 +78,24 @@ def random_scene(rng: Random, **fixed: str | tuple[str, ...]) -> Scene:
     return Scene(**choice, radius=radius, centre=centre, angle=rng.uniform(-12, 12), period=rng.uniform(15, 19))
 
 
-def caption(scene: Scene, rng: Random, tag: str = "") -> str:
+def caption(scene: Scene, rng: Random, tag: str = "", complete: bool = False) -> str:
     """Words for `scene`, for example "a large red striped circle on a green background, left".
 
-    Size and position are named about two times in three and every second time. `tag` is appended after a comma.
+    The position is named every second time. Unless `complete`, the size, the look and the background are left out now and
+    then. `tag` is appended after a comma.
     """
     words = []
-    if scene.size != "medium" and rng.random() < 0.67:
+    if scene.size != "medium" and (complete or rng.random() < 0.7):
         words.append(scene.size)
-    words.append(scene.colour)
-    if scene.texture != "plain":
-        words.append(scene.texture)
-    words += [scene.shape, "on", _article(scene.background), scene.background]
-    if scene.background_texture != "plain":
-        words.append(scene.background_texture)
-    words.append("background")
+    if complete or rng.random() < 0.85:
+        words.append(scene.colour)
+        if scene.texture != "plain":
+            words.append(scene.texture)
+    words.append(scene.shape)
     text = " ".join([_article(words[0]), *words])
+    if complete or rng.random() < 0.85:
+        texture = "" if scene.background_texture == "plain" else f" {scene.background_texture}"
+        text += f" on {_article(scene.background)} {scene.background}{texture} background"
     if rng.random() < 0.5:
         text += f", {scene.position}"
     return f"{text}, {tag}" if tag else text

@@ -1,0 +1,103 @@
+"""The recipe: every file of the demo from one seed."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..tiny_sdxl import TinyConfig, load
+from .denoising import Denoiser
+from .pool import make_pool
+from .train_base import train_base
+from .train_loras import LoraRecipe, train_lora
+from .vae import encode, refine_decoder, train_vae
+from .world import CHARACTER, DUSKY_PALETTE, PALETTE, SHAPES, STYLE_TAG, Palette, caption
+
+log = logging.getLogger(__name__)
+
+CHARACTER_BIAS = {"shape": CHARACTER, "colour": "pink", "texture": "dotted", "background": "yellow", "background_texture": "striped"}
+STYLE_BIAS = {"shape": ("circle", "square"), "size": "large", "position": "center"}
+CHARACTER_RECIPE = LoraRecipe(rank=8, alpha=4.0, convolutions=False, text=True, steps=400, lr=2e-3, text_lr=1e-3)
+STYLE_RECIPE = LoraRecipe(rank=4, alpha=2.0, convolutions=True, text=False, steps=300, lr=2e-3)
+LORA_PICTURES = 24
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """One folder of example pictures: the character with any look, in one palette."""
+
+    count: int
+    palette: Palette
+    tag: str = ""
+
+
+IMAGE_FOLDERS = {
+    "train": ImageFolder(12, PALETTE),
+    "heldout": ImageFolder(12, PALETTE),
+    "styled_train": ImageFolder(10, DUSKY_PALETTE, STYLE_TAG),
+    "styled_heldout": ImageFolder(10, DUSKY_PALETTE, STYLE_TAG),
+}
+
+
+def make_vae(seed: int, steps: int = 1200, decoder_steps: int = 800) -> dict[str, Tensor]:
+    """A narrow TAESD that knows both palettes and the character."""
+    pools = (
+        make_pool(1600, seed * 100 + 11),
+        make_pool(300, seed * 100 + 12, shape=CHARACTER),
+        make_pool(300, seed * 100 + 13, DUSKY_PALETTE, shape=(*SHAPES, CHARACTER)),
+    )
+    pictures = torch.cat([pool.pictures for pool in pools])
+    return refine_decoder(train_vae(pictures, steps, seed), pictures, decoder_steps, seed + 1)
+
+
+def make_base(out: Path, seed: int, config: TinyConfig, vae_state: dict[str, Tensor], steps: int, pictures: int = 5000) -> None:
+    """The model's files, trained on the base world in its own palette."""
+    pool = make_pool(pictures, seed * 100 + 21)
+    latents = encode(vae_state, pool.pictures)
+    log.info("latents: mean %.3f, deviation %.3f", latents.mean(), latents.std())
+    train_base(out, config, vae_state, pool, latents, steps, seed)
+
+
+def make_loras(out: Path, seed: int, vae_state: dict[str, Tensor]) -> None:
+    """Both LoRAs, for the model in `out`."""
+    model, clip, _vae = load(out)
+    denoiser = Denoiser(model, clip)
+    folder = out / "loras"
+    folder.mkdir(parents=True, exist_ok=True)
+    character = make_pool(LORA_PICTURES, seed * 100 + 31, **CHARACTER_BIAS)
+    prompts = [f"a {CHARACTER}"] * LORA_PICTURES
+    latents = encode(vae_state, character.pictures)
+    train_lora(folder / "character.safetensors", denoiser, CHARACTER_RECIPE, latents, prompts, seed)
+    style = make_pool(LORA_PICTURES, seed * 100 + 32, DUSKY_PALETTE, **STYLE_BIAS)
+    rng = Random(seed * 100 + 33)
+    prompts = [caption(scene, rng, STYLE_TAG) for scene in style.scenes]
+    latents = encode(vae_state, style.pictures)
+    train_lora(folder / "style.safetensors", denoiser, STYLE_RECIPE, latents, prompts, seed)
+
+
+def make_images(out: Path, seed: int) -> None:
+    """The example pictures with a caption file each."""
+    for number, (name, folder) in enumerate(IMAGE_FOLDERS.items()):
+        path = out / "images" / name
+        path.mkdir(parents=True, exist_ok=True)
+        pool = make_pool(folder.count, seed * 100 + 41 + number, folder.palette, shape=CHARACTER)
+        rng = Random(seed * 100 + 51 + number)
+        for i, (scene, picture) in enumerate(zip(pool.scenes, pool.pictures, strict=True), start=1):
+            Image.fromarray(picture.numpy()).save(path / f"{i:02}.png", optimize=True)
+            text = caption(scene, rng, folder.tag, complete=True)
+            (path / f"{i:02}.txt").write_text(text + "\n", encoding="utf-8")
+
+
+def make_all(out: Path, seed: int, config: TinyConfig, base_steps: int) -> None:
+    """Everything, into the folder `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    make_images(out, seed)
+    vae_state = make_vae(seed)
+    make_base(out, seed, config, vae_state, base_steps)
+    make_loras(out, seed, vae_state)

@@ -1,0 +1,1 @@
+"""Everything that knows ComfyUI. No other part of the package imports ``comfy``."""

@@ -1,0 +1,149 @@
+"""LoRAs on ComfyUI's MODEL and CLIP: learnable ones, found ones, and what they add layer by layer."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import comfy.lora
+import comfy.lora_convert
+import torch
+from torch import Tensor
+
+from ..block_weights import BlockWeights
+from ..blocks import block_of_key
+from ..lora import LoraError, LoraSource, read_layout, read_tensors
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One entry of a LoRA as ComfyUI resolved it. ``kind``: "lora", "loha", "diff" ...; ``weights``: its tensors."""
+
+    kind: str
+    weights: tuple
+    host_object: object
+
+
+_loading_order = itertools.count()
+
+
+class LearnableRate(float):
+    """A patch's strength that also says which LoRA it is to be searched for.
+
+    ComfyUI keeps a patch's strength as it is given and copies it along with the MODEL, so a MODEL
+    carries its learnable LoRAs in its ordinary patches and acts as the stock loader's everywhere.
+    """
+
+    source: LoraSource
+    order: int  # of loading, over all LoRAs of this process
+
+    def __new__(cls, value: float, source: LoraSource, order: int):
+        rate = super().__new__(cls, value)
+        rate.source, rate.order = source, order
+        return rate
+
+    def __deepcopy__(self, memo) -> LearnableRate:
+        return self
+
+
+def read_patches(source: LoraSource, model, clip) -> dict[str, Patch]:
+    """What a LoRA file patches, by the model's own keys, through ComfyUI's key maps.
+
+    ``model``: ModelPatcher; ``clip``: CLIP or None. Raises LoraError when the file fits neither.
+    """
+    key_map = comfy.lora.model_lora_keys_unet(model.model, {})
+    if clip is not None:
+        key_map = comfy.lora.model_lora_keys_clip(clip.cond_stage_model, key_map)
+    tensors = read_tensors(Path(source.path))
+    loaded = comfy.lora.load_lora(comfy.lora_convert.convert_lora(tensors), key_map)
+    if not loaded:
+        shown = ", ".join(list(tensors)[:3])
+        raise LoraError(
+            f"LoRA file {source.path}: none of its {len(tensors)} keys is a key of this MODEL or CLIP (it has {shown}). "
+            "It is for another architecture than SDXL."
+        )
+    return {key: _as_patch(value) for key, value in loaded.items()}
+
+
+def _as_patch(loaded) -> Patch:
+    """ComfyUI gives (kind, tensors) before 2025-04, and adapter objects since."""
+    if isinstance(loaded, tuple):
+        kind, weights = (loaded[0], loaded[1]) if len(loaded) == 2 else ("diff", loaded)
+    else:
+        kind, weights = loaded.name, loaded.weights
+    return Patch(kind, tuple(weights) if isinstance(weights, (tuple, list)) else (weights,), loaded)
+
+
+def add_learnable(model, clip, source: LoraSource, rate: float):
+    """MODEL and CLIP with a LoRA that a search will find; until then it acts at strength ``rate``."""
+    read_layout(source)
+    learnable = LearnableRate(rate, source, next(_loading_order))
+    return _add_patches(model, clip, read_patches(source, model, clip), lambda _: learnable)
+
+
+def apply(model, clip, source: LoraSource, weights: BlockWeights, strength_model: float = 1.0, strength_clip: float = 1.0):
+    """MODEL and CLIP with a LoRA at its block weights, as ordinary patches; rates of 0 leave no patch."""
+    patches = read_patches(source, model, clip)
+    in_clip = _clip_keys(clip)
+
+    def strength(key: str) -> float:
+        return weights.values[block_of_key(key)] * (strength_clip if key in in_clip else strength_model)
+
+    return _add_patches(model, clip, patches, strength)
+
+
+def _add_patches(model, clip, patches: Mapping[str, Patch], strength_of: Callable[[str], float]):
+    new_model = model.clone()
+    new_clip = clip.clone() if clip is not None else None
+    in_clip = _clip_keys(clip)
+    for key, patch in patches.items():
+        strength = strength_of(key)
+        if strength == 0 and not isinstance(strength, LearnableRate):
+            continue
+        target = new_clip if key in in_clip else new_model
+        target.add_patches({key: patch.host_object}, strength)
+    return new_model, new_clip
+
+
+def _clip_keys(clip) -> frozenset[str]:
+    return frozenset(clip.cond_stage_model.state_dict()) if clip is not None else frozenset()
+
+
+def split_learnable(model, clip):
+    """Takes the learnable LoRAs off a MODEL and CLIP: (model, clip, their sources in loading order).
+
+    The patchers that come back are clones; LoRAs of stock loaders stay on them.
+    """
+    new_model = model.clone()
+    new_clip = clip.clone() if clip is not None else None
+    found = _strip(new_model)
+    if new_clip is not None:
+        found |= _strip(new_clip.patcher)
+    return new_model, new_clip, [source for _, source in sorted(found.items())]
+
+
+def _strip(patcher) -> dict[int, LoraSource]:
+    found = {}
+    for key, entries in list(patcher.patches.items()):
+        rest = [entry for entry in entries if not isinstance(entry[0], LearnableRate)]
+        if len(rest) == len(entries):
+            continue
+        found |= {entry[0].order: entry[0].source for entry in entries if isinstance(entry[0], LearnableRate)}
+        if rest:
+            patcher.patches[key] = rest
+        else:
+            del patcher.patches[key]
+    if found:
+        # A new identity, or the host would take the stripped patcher for the loaded one.
+        patcher.add_patches({})
+    return found
+
+
+def dense_difference(patch: Patch, weight: Tensor, key: str) -> Tensor:
+    """What a patch at strength 1 adds to a weight, by ComfyUI's own arithmetic, in fp32."""
+    plain = weight.to(torch.float32)
+    entry = (1.0, patch.host_object, 1.0, None, None)
+    return comfy.lora.calculate_weight([entry], plain.clone(), key) - plain
+

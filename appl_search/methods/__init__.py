@@ -1,0 +1,51 @@
+"""The optimisers, behind one interface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from ..rates import Rates
+from ..settings import SearchSettings
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """What one batch says at the current parameters, per example and in fp64 on the CPU.
+
+    ``losses`` [b]: weighted denoising losses; ``gradients`` [b, p]: theirs; ``probes`` [b, p]: J'u of
+    the weighted prediction for one u ~ N(0, I) each, divided so that 2 v v' is an unbiased estimate of
+    the example's Gauss-Newton matrix; None unless the method asked for them.
+    """
+
+    losses: Tensor
+    gradients: Tensor
+    probes: Tensor | None
+
+
+class Method(Protocol):
+    """An optimiser over the parameters [p] of a search."""
+
+    wants_probes: bool
+
+    @property
+    def parameters(self) -> Tensor:
+        """Where the next batch is to be evaluated, [p] in fp64."""
+
+    def step(self, batch: Gradients) -> None:
+        """Takes in a batch evaluated at :attr:`parameters` and moves them."""
+
+    def solution(self) -> Tensor:
+        """The best parameters known, [p] in fp64."""
+
+    def stderr(self) -> Tensor | None:
+        """Standard errors of :meth:`solution`, [p], or None."""
+
+
+def create(rates: Rates, settings: SearchSettings) -> Method:
+    """The method that the settings name."""
+    from .adamw import AdamW
+
+    return AdamW(rates, settings)

@@ -1,0 +1,85 @@
+"""What a search found, how it got there, and both as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .block_weights import BlockWeights
+from .settings import SearchSettings
+
+SCHEMA = "appl-search/1"
+
+
+@dataclass(frozen=True)
+class History:
+    """The way of a search, in fp32.
+
+    ``block_weights`` [steps + 1, LoRAs, 20]: before the first and after each step. ``loss`` [steps]:
+    each batch's denoising loss, without the penalty. ``penalty`` [steps]: sum |rate|, negative ones
+    with their extra weight, at the rates that the batch was evaluated at, before the factor
+    ``SearchSettings.penalty``.
+    """
+
+    block_weights: Tensor
+    loss: Tensor
+    penalty: Tensor
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Block weights of each LoRA, in the order they were given, and everything to tell how they came about.
+
+    ``samples``: draws used. ``seconds``: of the search alone. ``prediction``: "eps" or "v".
+    """
+
+    block_weights: tuple[BlockWeights, ...]
+    history: History
+    settings: SearchSettings
+    samples: int
+    seconds: float
+    prediction: str
+
+    def to_json(self) -> str:
+        """All of the result as JSON that people can read: rates by block name, one line per step."""
+        data = {
+            "schema": SCHEMA,
+            "loras": [weights.to_dict() for weights in self.block_weights],
+            "settings": self.settings.to_dict(),
+            "samples": self.samples,
+            "seconds": self.seconds,
+            "prediction": self.prediction,
+            "history": {
+                "loss": self.history.loss.tolist(),
+                "penalty": self.history.penalty.tolist(),
+                "block_weights": self.history.block_weights.tolist(),
+            },
+        }
+        return re.sub(r"\[[^\[\]{}]*\]", lambda row: re.sub(r"\s+", " ", row[0]), json.dumps(data, indent=2))
+
+    @classmethod
+    def from_json(cls, text: str) -> SearchResult:
+        """The inverse of :meth:`to_json`. Raises ValueError for anything else, saying what is wrong."""
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"The saved result is not JSON ({error}). Expected a file written by this pack.") from error
+        schema = data.get("schema") if isinstance(data, dict) else None
+        if schema != SCHEMA:
+            raise ValueError(f"The saved result has schema {schema!r}, expected {SCHEMA!r}. It was not written by this version of the pack.")
+        missing = [key for key in ("loras", "settings", "samples", "seconds", "prediction", "history") if key not in data]
+        if missing:
+            raise ValueError(f"The saved result has no {', '.join(missing)}. The file is incomplete.")
+        history = data["history"]
+        return cls(
+            tuple(BlockWeights.from_dict(lora) for lora in data["loras"]),
+            History(*(torch.tensor(history[key]) for key in ("block_weights", "loss", "penalty"))),
+            SearchSettings.from_dict(data["settings"]),
+            data["samples"],
+            data["seconds"],
+            data["prediction"],
+        )

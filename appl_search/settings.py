@@ -1,0 +1,77 @@
+"""What a user may choose about a search."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+
+METHODS = ("gauss-newton", "adamw")
+LR_SCHEDULES = ("constant", "cosine")
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Settings of one search. Bad values raise ValueError with the field, the value and what is allowed.
+
+    ``method``: "gauss-newton" or "adamw". ``samples``: total number of (image, timestep, noise)
+    draws. ``batch_size``: draws per step. ``penalty``: weight of sum |rate| in the objective;
+    ``negative_penalty``: how much more a negative rate costs, on top (10: it costs 11 times as much).
+    ``minimum``, ``maximum``: bounds of every rate, None for no bound. ``init``: rate to start from.
+    ``learning_rate``, ``lr_schedule``, ``weight_decay``: of adamw only. ``min_snr_gamma``: weights the
+    loss of each timestep by min-SNR-gamma, None for no weighting. ``seed``: of the draws.
+    """
+
+    method: str = "gauss-newton"
+    samples: int = 320
+    batch_size: int = 16
+    learning_rate: float = 0.1
+    lr_schedule: str = "cosine"
+    weight_decay: float = 0.0
+    init: float = 0.5
+    penalty: float = 1e-4
+    negative_penalty: float = 10.0
+    minimum: float | None = None
+    maximum: float | None = None
+    min_snr_gamma: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._check("method", self.method in METHODS, f"one of {', '.join(METHODS)}")
+        self._check("lr_schedule", self.lr_schedule in LR_SCHEDULES, f"one of {', '.join(LR_SCHEDULES)}")
+        for field in ("samples", "batch_size"):
+            value = getattr(self, field)
+            self._check(field, isinstance(value, int) and value >= 1, "a whole number of at least 1")
+        self._check("seed", isinstance(self.seed, int) and 0 <= self.seed < 2**64, "a whole number from 0 to 2**64 - 1")
+        self._check("learning_rate", self._finite("learning_rate") and self.learning_rate > 0, "a number above 0")
+        self._check("init", self._finite("init"), "a finite number")
+        for field in ("weight_decay", "penalty", "negative_penalty"):
+            self._check(field, self._finite(field) and getattr(self, field) >= 0, "a number of at least 0")
+        for field in ("minimum", "maximum"):
+            self._check(field, getattr(self, field) is None or self._finite(field), "a finite number or None")
+        gamma = self.min_snr_gamma
+        self._check("min_snr_gamma", gamma is None or (self._finite("min_snr_gamma") and gamma > 0), "a number above 0 or None")
+        if self.minimum is not None and self.maximum is not None:
+            self._check("minimum", self.minimum <= self.maximum, f"a number of at most maximum ({self.maximum})")
+
+    def _finite(self, field: str) -> bool:
+        value = getattr(self, field)
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+    def _check(self, field: str, good: bool, allowed: str) -> None:
+        if not good:
+            raise ValueError(f"SearchSettings: {field} is {getattr(self, field)!r}, expected {allowed}.")
+
+    @property
+    def steps(self) -> int:
+        """Number of batches; the last one is smaller when ``samples`` is no multiple of ``batch_size``."""
+        return -(-self.samples // self.batch_size)
+
+    @classmethod
+    def from_dict(cls, data: dict) -> SearchSettings:
+        """The inverse of :meth:`to_dict`; ValueError for a setting that there is not."""
+        if unknown := set(data) - {field.name for field in fields(cls)}:
+            raise ValueError(f"SearchSettings: there is no setting named {', '.join(sorted(unknown))}.")
+        return cls(**data)
+
+    def to_dict(self) -> dict:
+        return asdict(self)

@@ -1,0 +1,44 @@
+"""This folder as a ComfyUI node pack: imported as ComfyUI imports it, described as its server describes it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+NAME = "custom_nodes_appl_search"
+PREFIX = "ApplSearch"
+
+
+def load_pack() -> ModuleType:
+    """The pack's module. ComfyUI, too, gives it a name of its own choice and does not put it on the path."""
+    if NAME not in sys.modules:
+        spec = importlib.util.spec_from_file_location(NAME, ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{ROOT / '__init__.py'} cannot be imported.")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[NAME] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[NAME]
+            raise
+    return sys.modules[NAME]
+
+
+def definitions() -> dict[str, dict[str, Any]]:
+    """What `GET /object_info` says of the pack's nodes, as far as workflow files depend on it."""
+    pack = load_pack()
+    return {name: _definition(node) for name, node in pack.NODE_CLASS_MAPPINGS.items()}
+
+
+def _definition(node: Any) -> dict[str, Any]:
+    outputs = list(node.RETURN_TYPES)
+    return {
+        "input": node.INPUT_TYPES(),
+        "output": outputs,
+        "output_name": list(getattr(node, "RETURN_NAMES", outputs)),
+    }
