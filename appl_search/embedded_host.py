@@ -21,9 +21,9 @@ _UNUSED_BY_SDXL = ("torchvision", "torchaudio")
 def prepare() -> None:
     """Make `import comfy` work; does nothing when a ComfyUI has been imported already.
 
-    Puts an empty stand-in for torchvision or torchaudio into `sys.modules`, but only when the real one cannot be imported
-    (its CPU and CUDA builds do not load beside another build of torch, and `comfy` imports it for models that are not
-    SDXL). Selects ComfyUI's CPU mode on a machine without an accelerator.
+    Puts an empty stand-in for torchvision or torchaudio into `sys.modules`, but only when the real one cannot be
+    imported (its CPU and CUDA builds do not load beside another build of torch, and `comfy` imports it for models that
+    are not SDXL). Selects ComfyUI's CPU mode on a machine without an accelerator.
 
     Raises ModuleNotFoundError when there is no `comfy` package at all.
     """
@@ -31,8 +31,10 @@ def prepare() -> None:
         return
     if importlib.util.find_spec("comfy") is None:
         raise ModuleNotFoundError(
-            "No ComfyUI: the Python package 'comfy' cannot be imported. Run `python run.py setup` to install the embedded "
-            "one, or set COMFYUI_PATH to a ComfyUI folder and put it on the Python path.", name="comfy")
+            "No ComfyUI: the Python package 'comfy' cannot be imported. Run `python run.py setup` to install the "
+            "embedded one, or put a ComfyUI folder on the Python path.",
+            name="comfy",
+        )
     importlib.import_module("transformers")  # looks for torchvision itself, so it must come before a stand-in
     for name in _UNUSED_BY_SDXL:
         _stand_in_if_broken(name)

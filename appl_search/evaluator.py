@@ -24,7 +24,7 @@ class Evaluator:
     """Made by :func:`opened`; usable inside its ``with`` block only."""
 
     def __init__(self, denoiser: Denoiser, unet: Patched, text: TextConditioning, rates: Rates, settings: SearchSettings):
-        self._denoiser, self._unet, self._text = denoiser, unet, text
+        self.denoiser, self.unet, self._text = denoiser, unet, text
         self._rates, self._settings = rates, settings
         self._probe_noise = torch.Generator().manual_seed((settings.seed + 1) % 2**63)
         self.examples = text.examples
@@ -77,20 +77,20 @@ class Evaluator:
             yield rows
 
     def _strengths(self, rates: Tensor, batch: int) -> Tensor:
-        return rates.to(self._denoiser.device, torch.float32).expand(batch, -1).clone()
+        return rates.to(self.denoiser.device, torch.float32).expand(batch, -1).clone()
 
     def _forward(self, draw: Draw, rows: list[int], strengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(prediction, residual in fp32, weights [b, 1, 1, 1], weighted losses [b])."""
-        where = self._denoiser.device
+        where = self.denoiser.device
         indices = draw.indices[rows].tolist()
         timesteps = draw.timesteps[rows]
-        sigma = self._denoiser.sigmas[timesteps].to(where)
-        latent = self._denoiser.latent_in(torch.stack([self.examples[i].latent for i in indices]).to(where))
+        sigma = self.denoiser.sigmas[timesteps].to(where)
+        latent = self.denoiser.latent_in(torch.stack([self.examples[i].latent for i in indices]).to(where))
         noise = torch.stack([draw.noise[row] for row in rows]).to(where, torch.float32)
         noisy, target = noisy_and_target(latent, noise, sigma, self.v_prediction)
         context, vector = self._text.batch(indices, strengths)
-        self._unet.strengths = strengths
-        prediction = self._denoiser(noisy, timesteps.to(where), context, vector)
+        self.unet.strengths = strengths
+        prediction = self.denoiser(noisy, timesteps.to(where), context, vector)
         residual = prediction.detach().float() - target
         weight = snr_weights(sigma, self._settings.min_snr_gamma, self.v_prediction)[:, None, None, None]
         return prediction, residual, weight, (weight * residual**2).flatten(1).mean(1)

@@ -17,9 +17,10 @@ ASSETS = Path(__file__).parent / "assets"
 def load_tiny_sdxl(folder: Path = ASSETS) -> tuple[Any, Any, Any]:
     """The demo's model as ComfyUI's (ModelPatcher, CLIP, VAE), on the host's devices.
 
-    folder: where `python -m appl_search.demo.making` wrote its files; the ones that come with the pack by default.
+    folder: what `python -m appl_search.demo.making` wrote; by default what comes with the pack.
 
-    Raises FileNotFoundError without the model file, ValueError when its keys do not fit, ModuleNotFoundError without ComfyUI.
+    Raises FileNotFoundError without the model file, ValueError when its keys do not fit, and ModuleNotFoundError without
+    ComfyUI.
     """
     from .tiny_sdxl import load
 

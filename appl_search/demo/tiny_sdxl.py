@@ -2,15 +2,15 @@
 
 `tiny_sdxl.safetensors` (fp16) holds the U-Net under `model.diffusion_model.`, both text encoders under `clip_l.` and
 `clip_g.` (of the token embeddings only the rows in use) and the VAE under `vae.` (a TAESD with fewer channels). Its
-metadata `config` is a `TinyConfig` in JSON. The folder `tokenizer` beside it holds the vocabulary and the text encoders'
-`text_encoder.json`.
+metadata `config` is a `TinyConfig` in JSON. The folder `tokenizer` beside it holds the vocabulary and
+`text_encoder.json`, the shape of the text encoders.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,7 +48,7 @@ _SIZE_EMBEDDING = 6 * 256  # SDXL's six sizes, 256 values each
 class TinyConfig:
     """Shape of the model.
 
-    depths: transformer blocks per layer at the second level, at the third level, and in the middle (full SDXL: 2, 10, 10).
+    depths: transformer blocks per layer at the second level, at the third level, and in the middle (SDXL: 2, 10, 10).
     text_width: hidden size of each of the two text encoders; the U-Net's context is twice as wide.
     """
 
@@ -61,30 +61,53 @@ class TinyConfig:
         """The U-Net configuration in the form of `comfy.supported_models`."""
         second, third, middle = self.depths
         return {
-            "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": self.model_channels,
-            "num_res_blocks": [2, 2, 2], "channel_mult": [1, 2, 4], "num_head_channels": 64,
-            "transformer_depth": [0, 0, second, second, third, third], "transformer_depth_middle": middle,
+            "image_size": 32,
+            "in_channels": 4,
+            "out_channels": 4,
+            "model_channels": self.model_channels,
+            "num_res_blocks": [2, 2, 2],
+            "channel_mult": [1, 2, 4],
+            "num_head_channels": 64,
+            "transformer_depth": [0, 0, second, second, third, third],
+            "transformer_depth_middle": middle,
             "transformer_depth_output": [0, 0, 0, second, second, second, third, third, third],
-            "context_dim": 2 * self.text_width, "adm_in_channels": _SIZE_EMBEDDING + self.text_width,
-            "use_linear_in_transformer": True, "use_spatial_transformer": True, "use_temporal_attention": False,
-            "legacy": False, "num_classes": "sequential",
+            "context_dim": 2 * self.text_width,
+            "adm_in_channels": _SIZE_EMBEDDING + self.text_width,
+            "use_linear_in_transformer": True,
+            "use_spatial_transformer": True,
+            "use_temporal_attention": False,
+            "legacy": False,
+            "num_classes": "sequential",
         }
 
     def text_encoder_config(self) -> dict[str, Any]:
         """The configuration of each text encoder in the form of `comfy.sd1_clip`."""
         return {
-            "num_attention_heads": 2, "num_hidden_layers": self.text_layers, "hidden_size": self.text_width,
-            "intermediate_size": 4 * self.text_width, "hidden_act": "quick_gelu", "projection_dim": self.text_width,
-            "max_position_embeddings": 77, "eos_token_id": END_TOKEN, "layer_norm_eps": 1e-5,
+            "num_attention_heads": 2,
+            "num_hidden_layers": self.text_layers,
+            "hidden_size": self.text_width,
+            "intermediate_size": 4 * self.text_width,
+            "hidden_act": "quick_gelu",
+            "projection_dim": self.text_width,
+            "max_position_embeddings": 77,
+            "eos_token_id": END_TOKEN,
+            "layer_norm_eps": 1e-5,
         }
 
 
 class TinyTokenizer(comfy.sdxl_clip.SDXLTokenizer):
     """ComfyUI's pair of SDXL tokenizers over the files in `folder`."""
 
-    def __init__(self, folder: Path, width: int, embedding_directory: Any = None, tokenizer_data: dict | None = None) -> None:
-        make = partial(comfy.sd1_clip.SDTokenizer, tokenizer_path=str(folder), embedding_directory=embedding_directory,
-                       embedding_size=width, tokenizer_data=tokenizer_data or {})
+    def __init__(
+        self, folder: Path, width: int, embedding_directory: Any = None, tokenizer_data: dict | None = None
+    ) -> None:
+        make = partial(
+            comfy.sd1_clip.SDTokenizer,
+            tokenizer_path=str(folder),
+            embedding_directory=embedding_directory,
+            embedding_size=width,
+            tokenizer_data=tokenizer_data or {},
+        )
         self.clip_l = make(embedding_key="clip_l")
         self.clip_g = make(embedding_key="clip_g", pad_with_end=False)
 
@@ -92,11 +115,24 @@ class TinyTokenizer(comfy.sdxl_clip.SDXLTokenizer):
 class TinyTextEncoders(comfy.sdxl_clip.SDXLClipModel):
     """ComfyUI's pair of SDXL text encoders with the widths of `config_file`."""
 
-    def __init__(self, config_file: Path, device: Any = "cpu", dtype: torch.dtype | None = None,
-                 model_options: dict | None = None) -> None:
+    def __init__(
+        self,
+        config_file: Path,
+        device: Any = "cpu",
+        dtype: torch.dtype | None = None,
+        model_options: dict | None = None,
+    ) -> None:
         torch.nn.Module.__init__(self)  # not super(): that one builds the full-size encoders
-        make = partial(comfy.sd1_clip.SDClipModel, textmodel_json_config=str(config_file), layer="hidden", layer_idx=-2,
-                       layer_norm_hidden_state=False, device=device, dtype=dtype, model_options=model_options or {})
+        make = partial(
+            comfy.sd1_clip.SDClipModel,
+            textmodel_json_config=str(config_file),
+            layer="hidden",
+            layer_idx=-2,
+            layer_norm_hidden_state=False,
+            device=device,
+            dtype=dtype,
+            model_options=model_options or {},
+        )
         self.clip_l = make()
         self.clip_g = make(special_tokens={"start": START_TOKEN, "end": END_TOKEN, "pad": 0})
         self.dtypes = {dtype}
@@ -117,8 +153,11 @@ def build_model(config: TinyConfig) -> Any:
 
 def build_clip(folder: Path, config: TinyConfig) -> comfy.sd.CLIP:
     """A ComfyUI CLIP with the tokenizer and text encoders of `folder`; its weights are not set yet."""
-    target = SimpleNamespace(params={"config_file": folder / TEXT_ENCODER_FILE}, clip=TinyTextEncoders,
-                             tokenizer=partial(TinyTokenizer, folder, config.text_width))
+    target = SimpleNamespace(
+        params={"config_file": folder / TEXT_ENCODER_FILE},
+        clip=TinyTextEncoders,
+        tokenizer=partial(TinyTokenizer, folder, config.text_width),
+    )
     return comfy.sd.CLIP(target)
 
 
@@ -129,7 +168,9 @@ def load(folder: Path) -> tuple[Any, comfy.sd.CLIP, comfy.sd.VAE]:
     """
     path = folder / MODEL_FILE
     if not path.is_file():
-        raise FileNotFoundError(f"No model at {path}. Expected the file that `python -m appl_search.demo.making` writes.")
+        raise FileNotFoundError(
+            f"No model at {path}. Expected the file that `python -m appl_search.demo.making` writes."
+        )
     with safe_open(path, framework="pt") as file:
         values = json.loads(file.metadata()["config"])
         state = {key: file.get_tensor(key) for key in file.keys()}
@@ -151,7 +192,8 @@ def load(folder: Path) -> tuple[Any, comfy.sd.CLIP, comfy.sd.VAE]:
 
 def _check_keys(path: Path, expected: set[str], found: set[str]) -> None:
     if expected != found:
-        raise ValueError(f"{path}: U-Net keys missing: {sorted(expected - found)}, not expected: {sorted(found - expected)}")
+        missing, unexpected = sorted(expected - found), sorted(found - expected)
+        raise ValueError(f"{path}: U-Net keys missing: {missing}, not expected: {unexpected}")
 
 
 def _is_token_table(key: str) -> bool:
@@ -159,7 +201,7 @@ def _is_token_table(key: str) -> bool:
 
 
 def pack_rows(key: str, value: Tensor, tokens: int) -> Tensor:
-    """For a token table [49408, width] the rows in use: the ordinary `tokens`, then start and end. Else `value` itself."""
+    """Of a token table [49408, width] the rows in use: the ordinary `tokens`, then start and end. Else `value`."""
     return torch.cat([value[:tokens], value[START_TOKEN:]]) if _is_token_table(key) else value
 
 
@@ -168,12 +210,12 @@ def _unpack_rows(key: str, value: Tensor) -> Tensor:
     if not _is_token_table(key):
         return value
     table = value.new_zeros(VOCABULARY_ROWS, value.shape[1])
-    table[:len(value) - 2], table[START_TOKEN:] = value[:-2], value[-2:]
+    table[: len(value) - 2], table[START_TOKEN:] = value[:-2], value[-2:]
     return table
 
 
 def widen_vae(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Pad the channels of a narrow TAESD with zeros to the 64 that ComfyUI builds; the function computed stays the same.
+    """Pad the channels of a narrow TAESD with zeros to the 64 that ComfyUI builds; what it computes stays the same.
 
     A zero channel has zero weights and bias, passes every ReLU as zero, and meets only zero weights in the next layer.
     """
@@ -187,7 +229,7 @@ def widen_vae(state: dict[str, Tensor]) -> dict[str, Tensor]:
             shape[0] = _TAESD_WIDTH
         if value.ndim == 4 and side != "in":
             shape[1] = _TAESD_WIDTH
-        if any(new < old for new, old in zip(shape, value.shape)):
+        if any(new < old for new, old in zip(shape, value.shape, strict=True)):
             raise ValueError(f"{key}: {kind} of shape {tuple(value.shape)}. Expected at most {_TAESD_WIDTH} channels")
         wide[key] = value.new_zeros(shape)
         wide[key][tuple(slice(n) for n in value.shape)] = value

@@ -24,7 +24,7 @@ def spec_to_vector(spec: str, layout: LoraLayout) -> str:
     "in1=1e-1" as 1, "in1=-1" not at all; a warning is logged for each of these. Raises ValueError where Inspire
     would refuse the vector.
     """
-    items = [item.strip() for item in spec.removeprefix("%").split(",")]
+    items = [item.strip() for item in spec.removeprefix("%").split(",") if item.strip()]
     for item in items:
         _warn_if_misread(item, layout)
     chosen = {match[1]: match[2] for item in items if (match := _DEFAULTS.match(item))}

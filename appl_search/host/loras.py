@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,10 @@ import torch
 from torch import Tensor
 
 from ..block_weights import BlockWeights
-from ..blocks import block_of_key
+from ..blocks import block_of_key, group_of_key
 from ..lora import LoraError, LoraSource, read_layout, read_tensors
+
+log = logging.getLogger("appl_search")
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,11 @@ def add_learnable(model, clip, source: LoraSource, rate: float):
 
 
 def apply(model, clip, source: LoraSource, weights: BlockWeights, strength_model: float = 1.0, strength_clip: float = 1.0):
-    """MODEL and CLIP with a LoRA at its block weights, as ordinary patches; rates of 0 leave no patch."""
-    patches = read_patches(source, model, clip)
+    """MODEL and CLIP with a LoRA at its block weights, as ordinary patches; rates of 0 leave no patch.
+
+    Keys that belong to no SDXL block are named in a warning and left out.
+    """
+    patches = _in_blocks(source, read_patches(source, model, clip))
     in_clip = _clip_keys(clip)
 
     def strength(key: str) -> float:
@@ -94,16 +100,35 @@ def apply(model, clip, source: LoraSource, weights: BlockWeights, strength_model
     return _add_patches(model, clip, patches, strength)
 
 
+def lbw_model(model, clip, source: LoraSource, weights: BlockWeights) -> dict:
+    """A LoRA at its block weights as ComfyUI-Inspire-Pack's LBW_MODEL: {"blocks": {key: (patch, rate)}, "muted": [key, ...]}."""
+    patches = _in_blocks(source, read_patches(source, model, clip))
+    rates = {key: weights.values[block_of_key(key)] for key in patches}
+    return {
+        "blocks": {key: (patches[key].host_object, rate) for key, rate in rates.items() if rate != 0},
+        "muted": [key for key, rate in rates.items() if rate == 0],
+    }
+
+
+def _in_blocks(source: LoraSource, patches: Mapping[str, Patch]) -> dict[str, Patch]:
+    outside = [key for key in patches if group_of_key(key) is None]
+    if outside:
+        log.warning("LoRA file %s: %d keys belong to no SDXL block and are left out: %s", source.path, len(outside), ", ".join(outside))
+    return {key: patch for key, patch in patches.items() if key not in outside}
+
+
 def _add_patches(model, clip, patches: Mapping[str, Patch], strength_of: Callable[[str], float]):
     new_model = model.clone()
     new_clip = clip.clone() if clip is not None else None
     in_clip = _clip_keys(clip)
+    # ComfyUI lists the whole model's keys at each call: one call for all patches of a strength.
+    by_strength: dict[tuple[bool, float], dict[str, object]] = {}
     for key, patch in patches.items():
         strength = strength_of(key)
-        if strength == 0 and not isinstance(strength, LearnableRate):
-            continue
-        target = new_clip if key in in_clip else new_model
-        target.add_patches({key: patch.host_object}, strength)
+        if strength != 0 or isinstance(strength, LearnableRate):
+            by_strength.setdefault((key in in_clip, strength), {})[key] = patch.host_object
+    for (is_clip, strength), together in by_strength.items():
+        (new_clip if is_clip else new_model).add_patches(together, strength)
     return new_model, new_clip
 
 

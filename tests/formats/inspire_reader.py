@@ -3,11 +3,11 @@
 What ``LoraLoaderBlockWeight //Inspire`` does with a vector (September 2025, seen running; tests/end_to_end compares
 with the node itself):
 
-* The vector is split at commas; a value is a number ``-?digits(.digits)?``, or several of them with single spaces between.
-  With fewer than 12 values it is taken for a preset's name.
+* The vector is split at commas; a value is a number ``-?digits(.digits)?``, or several of them with single spaces
+  between. With fewer than 12 values it is taken for a preset's name.
 * The first value is for all keys that are in no block of the U-Net.
-* The other keys are sorted: input, middle, output blocks, each by the number in their name. Going through them, the next
-  value is taken whenever that number differs from the key's before, if there is a value left.
+* The other keys are sorted: input, middle, output blocks, each by the number in their name. Going through them, the
+  next value is taken whenever that number differs from the key's before, if there is a value left.
 * A value of several numbers is spent one number per key; the last number stays in force.
 """
 

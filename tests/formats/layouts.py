@@ -50,7 +50,7 @@ def model_keys(layout: LoraLayout) -> list[str]:
         for group, count in layout.groups.items()
         for i in range(count)
     ]
-    return sorted(keys, key=hash)
+    return sorted(keys, key=lambda key: key[::-1])
 
 
 def lora_file(folder: Path, layout: LoraLayout) -> LoraSource:

@@ -144,7 +144,9 @@ def test_named_rates_are_checked(name, text, message):
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="'auto1111' is not a format of block weights. Expected one of plain, inspire, "):
+    with pytest.raises(
+        ValueError, match="'auto1111' is not a format of block weights. Expected one of plain, inspire, "
+    ):
         write(WEIGHTS, "auto1111")
 
 

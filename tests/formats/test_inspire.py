@@ -28,7 +28,7 @@ def test_attention_only_loras_need_12_values_and_locons_21():
     assert locon[9:12] == ["0.1"] * 3, "each part of the middle block has its own position"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(weights=block_weights())
 @example(weights=BlockWeights(layout_of("middle_block.1", "output_blocks.1"), COUNTING))
 @example(weights=BlockWeights(layout_of("input_blocks.1", "middle_block.1"), COUNTING))
@@ -76,7 +76,7 @@ def test_short_vectors_are_padded_to_12():
     assert write(weights_of(layout_of(text_encoders=1), BASE=0.5), "inspire") == "0.5" + ",0" * 11
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(value=st.floats(-1e30, 1e30), digits=st.integers(1, 8))
 @example(value=1e-7, digits=3)
 @example(value=-0.0, digits=3)
@@ -96,7 +96,15 @@ def test_impact_has_the_same_vector_in_upper_case():
 
 @pytest.mark.parametrize(
     "name, safe",
-    [("style", "style"), ("a:b,c", "a_b_c"), ("@x", "_x"), (" %x ", "_x"), ("a\nb", "a_b"), (" ", "_"), ("é @%", "é @%")],
+    [
+        ("style", "style"),
+        ("a:b,c", "a_b_c"),
+        ("@x", "_x"),
+        (" %x ", "_x"),
+        ("a\nb", "a_b"),
+        (" ", "_"),
+        ("é @%", "é @%"),
+    ],
 )
 def test_preset_names_are_made_safe_and_that_is_said(name, safe):
     layout = layout_of("input_blocks.4", name=name)
@@ -182,7 +190,7 @@ def test_padding_may_be_longer_but_must_be_numbers():
         INSPIRE.parse("0,0.5,0.6" + ",0" * 8 + ",x", b_lora)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(layout=layouts(), data=st.data())
 def test_vectors_are_read_as_inspire_reads_them(layout, data):
     keys = model_keys(layout)
@@ -231,14 +239,14 @@ def test_what_inspire_reads_half_of_is_read_so_with_a_warning(caplog):
 
 def test_a_spec_that_reads_as_written_logs_nothing(caplog):
     read("%default=0.5, base=1,in1-2=0.25")
+    read("%")
     assert caplog.text == ""
 
 
 def test_a_spec_may_give_colliding_blocks_more_values_than_positions():
-    layout = layout_of(*(f"input_blocks.{i}" for i in range(1, 9)), *(f"output_blocks.{i}" for i in (8, 7, 6)))
-    assert INSPIRE.parse("%in8=0.5", layout).values[9:12] == (0.5, 0.0, 0.0)
-    crowded = layout_of(*(f"input_blocks.{i}" for i in range(9)), "output_blocks.8", "middle_block.1", "middle_block.2")
-    assert INSPIRE.parse("%default=0.5", crowded)["OUT08"] == 0.5
+    layout = layout_of(*(f"input_blocks.{i}" for i in range(9)), "middle_block.1", "output_blocks.1", "output_blocks.2")
+    rates = INSPIRE.parse("%mid=0.2,out1=0.7,out2=0.9", layout)
+    assert (rates["MID"], rates["OUT01"], rates["OUT02"]) == (0.2, 0.2, 0.7), "everything after them moves by one"
 
 
 @pytest.mark.parametrize(
@@ -266,10 +274,13 @@ def test_impact_refuses_other_strengths():
         IMPACT.parse("<lora:style:1:0.7:LBW=1" + ",1" * 11 + ";>", ATTENTION)
 
 
-@pytest.mark.parametrize("layout, counts", [(layout_of(*(g for g in UNET_GROUPS if g not in ("input_blocks.0", "middle_block.1"))), 20)])
-def test_twenty_values_are_ours_unless_the_format_is_named(layout, counts, tmp_path):
-    lora = lora_file(tmp_path, layout)
-    text = ",".join(str(i) for i in range(counts))
+# A LoRA whose vector for Inspire has 20 values too.
+TWENTY = layout_of(*(group for group in UNET_GROUPS if group not in ("input_blocks.0", "middle_block.1")))
+
+
+def test_twenty_values_are_ours_unless_the_format_is_named(tmp_path):
+    lora = lora_file(tmp_path, TWENTY)
+    text = ",".join(str(i) for i in range(20))
     assert parse(text, lora)["IN01"] == 2.0
     assert parse(text, lora, "a1111")["IN01"] == 2.0
     with pytest.raises(ValueError, match="gives MID different rates"):
@@ -277,8 +288,7 @@ def test_twenty_values_are_ours_unless_the_format_is_named(layout, counts, tmp_p
 
 
 def test_marks_make_twenty_values_inspires(tmp_path):
-    layout = layout_of(*(group for group in UNET_GROUPS if group not in ("input_blocks.0", "middle_block.1")))
-    lora = lora_file(tmp_path, layout)
+    lora = lora_file(tmp_path, TWENTY)
     for text in ("B,1" + ",1" * 18, "1 1,1" + ",1" * 18, "NAME:1" + ",1" * 19):
         assert parse(text, lora).values == (0.0, 0.0, *(1.0,) * 18), text
     assert parse("A" + ",A" * 19, lora, A=0.5)["IN01"] == 0.5

@@ -17,7 +17,7 @@ HALF_OF_THE_LAST_DECIMAL = 0.0005 + 1e-12
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(weights=block_weights())
 def test_every_format_keeps_the_rates_to_half_a_thousandth(name, weights):
     back = FORMATS[name].parse(write(weights, name), weights.layout)
@@ -26,7 +26,7 @@ def test_every_format_keeps_the_rates_to_half_a_thousandth(name, weights):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(weights=block_weights(), digits=st.integers(1, 8))
 def test_every_format_writes_as_many_decimals_as_asked_for(name, weights, digits):
     back = FORMATS[name].parse(write(weights, name, digits), weights.layout)
@@ -40,7 +40,7 @@ def test_another_number_of_digits_is_refused(name, digits):
         write(weights_of(layout_of(*ATTENTION_GROUPS), IN04=0.5), name, digits)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(weights=block_weights())
 def test_a_written_text_is_recognised(weights):
     found = {name: detect(write(weights, name)) for name in FORMATS}

@@ -11,11 +11,19 @@ from .make import make_all
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m appl_search.demo.making", description="Make the demo's files again.")
+    parser = argparse.ArgumentParser(
+        prog="python -m appl_search.demo.making", description="Make the demo's files again."
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--seed", type=int, default=0, help="seed of the world's pictures and of every training")
-    parser.add_argument("--depths", type=int, nargs=3, default=TinyConfig.depths, metavar=("LEVEL2", "LEVEL3", "MIDDLE"),
-                        help="transformer blocks per layer at the two attention levels and in the middle (SDXL: 2 10 10)")
+    parser.add_argument(
+        "--depths",
+        type=int,
+        nargs=3,
+        default=TinyConfig.depths,
+        metavar=("LEVEL2", "LEVEL3", "MIDDLE"),
+        help="transformer blocks per layer at the two attention levels and in the middle (SDXL: 2 10 10)",
+    )
     parser.add_argument("--base-steps", type=int, default=2500, help="training steps of U-Net and text encoders")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")

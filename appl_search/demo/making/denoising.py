@@ -15,7 +15,7 @@ def _clone_input(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor
 
 
 def make_differentiable(root: nn.Module) -> None:
-    """Let autograd through ComfyUI's transformer blocks, which add residuals in place to what their norms have saved."""
+    """Let autograd through ComfyUI's transformer blocks: they add residuals in place to what their norms have saved."""
     norms = ("norm1", "norm2", "norm3", "layer_norm1", "layer_norm2")
     for block in root.modules():
         if type(block).__name__ in ("BasicTransformerBlock", "CLIPLayer"):
@@ -61,8 +61,9 @@ class Denoiser:
     def errors(self, latents: Tensor, prompts: list[str], timesteps: Tensor, noise: Tensor) -> Tensor:
         """Mean squared error of the predicted noise per example [N].
 
-        latents: [N, 4, h, w] as the model sees them (times 0.13025); timesteps: int64 [N] in 0..999.
+        latents: [N, 4, h, w] as the model sees them (times 0.13025); timesteps: int64 [N] in 0..999. On any device.
         """
+        latents, timesteps, noise = (tensor.to(self.device) for tensor in (latents, timesteps, noise))
         alpha = self.alphas[timesteps].view(-1, 1, 1, 1)
         noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
         context, vector = self.encode(prompts)

@@ -21,7 +21,13 @@ from .world import CHARACTER, DUSKY_PALETTE, PALETTE, SHAPES, STYLE_TAG, Palette
 
 log = logging.getLogger(__name__)
 
-CHARACTER_BIAS = {"shape": CHARACTER, "colour": "pink", "texture": "dotted", "background": "yellow", "background_texture": "striped"}
+CHARACTER_BIAS = {
+    "shape": CHARACTER,
+    "colour": "pink",
+    "texture": "dotted",
+    "background": "yellow",
+    "background_texture": "striped",
+}
 STYLE_BIAS = {"shape": ("circle", "square"), "size": "large", "position": "center"}
 CHARACTER_RECIPE = LoraRecipe(rank=8, alpha=4.0, convolutions=False, text=True, steps=400, lr=2e-3, text_lr=1e-3)
 STYLE_RECIPE = LoraRecipe(rank=4, alpha=2.0, convolutions=True, text=False, steps=300, lr=2e-3)
@@ -56,7 +62,9 @@ def make_vae(seed: int, steps: int = 1200, decoder_steps: int = 800) -> dict[str
     return refine_decoder(train_vae(pictures, steps, seed), pictures, decoder_steps, seed + 1)
 
 
-def make_base(out: Path, seed: int, config: TinyConfig, vae_state: dict[str, Tensor], steps: int, pictures: int = 5000) -> None:
+def make_base(
+    out: Path, seed: int, config: TinyConfig, vae_state: dict[str, Tensor], steps: int, pictures: int = 5000
+) -> None:
     """The model's files, trained on the base world in its own palette."""
     pool = make_pool(pictures, seed * 100 + 21)
     latents = encode(vae_state, pool.pictures)

@@ -1,7 +1,7 @@
 """A CLIP tokenizer whose vocabulary is the words of the toy world.
 
-The files have CLIP's form: 256 byte symbols, the same 256 with "</w>", merged tokens, and the two special tokens with the
-ids of CLIP. Any prompt tokenizes: unknown words fall apart into bytes.
+The files have CLIP's form: 256 byte symbols, the same 256 with "</w>", merged tokens, and the two special tokens with
+the ids of CLIP. Any prompt tokenizes: unknown words fall apart into bytes.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def _merge(symbols: list[str], pair: tuple[str, str]) -> list[str]:
 def _learn_merges(words: list[str]) -> list[tuple[str, str]]:
     """Merge rules, first rule first, under which every word becomes one token.
 
-    A word is split with the rules so far; what is left is joined by new rules from the left. New rules rank last, so they
-    cannot change how an earlier word merges.
+    A word is split with the rules so far; what is left is joined by new rules from the left. New rules rank last, so
+    they cannot change how an earlier word merges.
     """
     rules: list[tuple[str, str]] = []
     for word in words:
         symbols = [*word[:-1], word[-1] + _END_OF_WORD]
         while len(symbols) > 1:
-            pairs = set(zip(symbols, symbols[1:]))
+            pairs = set(zip(symbols, symbols[1:], strict=False))
             rule = next((known for known in rules if known in pairs), None)
             if rule is None:
                 rule = (symbols[0], symbols[1])
@@ -59,7 +59,7 @@ def _learn_merges(words: list[str]) -> list[tuple[str, str]]:
 
 
 def write_tokenizer(folder: Path) -> int:
-    """Write vocab.json, merges.txt, tokenizer_config.json and special_tokens_map.json; return the number of ordinary tokens."""
+    """Write the tokenizer's four files to `folder`; return the number of ordinary tokens."""
     rules = _learn_merges(world_words())
     symbols = byte_symbols()
     tokens = [*symbols, *(symbol + _END_OF_WORD for symbol in symbols), *("".join(rule) for rule in rules)]
@@ -72,5 +72,6 @@ def write_tokenizer(folder: Path) -> int:
     merges = "\n".join(["#version: 0.2", *(" ".join(rule) for rule in rules), ""])
     (folder / "merges.txt").write_text(merges, encoding="utf-8", newline="\n")
     for name, value in (("vocab", vocabulary), ("tokenizer_config", config), ("special_tokens_map", special)):
-        (folder / f"{name}.json").write_text(json.dumps(value, ensure_ascii=False, indent=0) + "\n", encoding="utf-8", newline="\n")
+        text = json.dumps(value, ensure_ascii=False, indent=0) + "\n"
+        (folder / f"{name}.json").write_text(text, encoding="utf-8", newline="\n")
     return len(tokens)

@@ -15,7 +15,16 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..tiny_sdxl import (
-    MODEL_FILE, TEXT_ENCODER_FILE, TOKENIZER_FOLDER, UNET_PREFIX, VAE_PREFIX, TinyConfig, build_clip, build_model, pack_rows,
+    MODEL_FILE,
+    START_TOKEN,
+    TEXT_ENCODER_FILE,
+    TOKENIZER_FOLDER,
+    UNET_PREFIX,
+    VAE_PREFIX,
+    TinyConfig,
+    build_clip,
+    build_model,
+    pack_rows,
 )
 from .denoising import Denoiser, stratified_timesteps
 from .pool import Pool
@@ -27,8 +36,17 @@ log = logging.getLogger(__name__)
 _EMPTY_PROMPTS = 0.1  # share of examples without caption, for classifier-free guidance
 
 
-def train_base(folder: Path, config: TinyConfig, vae_state: dict[str, Tensor], pool: Pool, latents: Tensor, steps: int,
-               seed: int, batch: int = 24, lr: float = 1.2e-3) -> None:
+def train_base(
+    folder: Path,
+    config: TinyConfig,
+    vae_state: dict[str, Tensor],
+    pool: Pool,
+    latents: Tensor,
+    steps: int,
+    seed: int,
+    batch: int = 16,
+    lr: float = 1.5e-3,
+) -> None:
     """Train a model of shape `config` on `pool` and write it to `folder` (see `tiny_sdxl`).
 
     latents: [N, 4, 16, 16], the pool's pictures as the model sees them; vae_state: what `train_vae` gave, stored along.
@@ -36,16 +54,24 @@ def train_base(folder: Path, config: TinyConfig, vae_state: dict[str, Tensor], p
     torch.manual_seed(seed)
     tokenizer = folder / TOKENIZER_FOLDER
     tokens = write_tokenizer(tokenizer)
-    (tokenizer / TEXT_ENCODER_FILE).write_text(json.dumps(config.text_encoder_config(), indent=2) + "\n", encoding="utf-8")
+    (tokenizer / TEXT_ENCODER_FILE).write_text(
+        json.dumps(config.text_encoder_config(), indent=2) + "\n", encoding="utf-8"
+    )
     model, clip = build_model(config), build_clip(tokenizer, config)
     _initialise(model.model.diffusion_model, clip.cond_stage_model)
     denoiser = Denoiser(model, clip)
-    _fit(denoiser, pool, latents, steps, seed, batch, lr)
+    tables = [
+        _CompactTable(encoder.transformer.get_input_embeddings(), tokens)
+        for encoder in (denoiser.text.clip_l, denoiser.text.clip_g)
+    ]
+    _fit(denoiser, tables, pool, latents, steps, seed, batch, lr)
+    for table in tables:
+        table.write_back()
     _save(folder / MODEL_FILE, config, denoiser, vae_state, tokens)
 
 
 def _initialise(unet: nn.Module, text: nn.Module) -> None:
-    """ComfyUI leaves new weights unset. Norms, linear and convolution layers as in torch, last layers of residuals zero."""
+    """Set the weights, which ComfyUI leaves unset: as torch does, but the last layers of residuals to zero."""
     kinds: tuple[Any, ...] = (nn.Linear, nn.Conv2d, nn.GroupNorm, nn.LayerNorm)
     for module in (*unet.modules(), *text.modules()):
         for kind in kinds:
@@ -60,21 +86,57 @@ def _initialise(unet: nn.Module, text: nn.Module) -> None:
             nn.init.normal_(parameter, std=0.5 if "token" in name else 0.1)
 
 
-def _fit(denoiser: Denoiser, pool: Pool, latents: Tensor, steps: int, seed: int, batch: int, lr: float) -> None:
+class _CompactTable(nn.Module):
+    """Stands in for a token table of 49,408 rows while training: the rows in use only, looked up by a hook."""
+
+    def __init__(self, embedding: nn.Embedding, tokens: int) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(pack_rows("token_embedding.weight", embedding.weight.detach(), tokens))
+        self._full = [embedding.weight]  # in a list: not a parameter of this module
+        self._tokens = tokens
+        self._handle = embedding.register_forward_hook(self._look_up)
+
+    def _look_up(self, _embedding: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> Tensor:
+        ids = inputs[0]
+        return nn.functional.embedding(
+            torch.where(ids >= START_TOKEN, ids - START_TOKEN + self._tokens, ids), self.rows
+        )
+
+    @torch.no_grad()
+    def write_back(self) -> None:
+        self._handle.remove()
+        self._full[0][: self._tokens] = self.rows[:-2]
+        self._full[0][START_TOKEN:] = self.rows[-2:]
+
+
+def _fit(
+    denoiser: Denoiser,
+    tables: list[_CompactTable],
+    pool: Pool,
+    latents: Tensor,
+    steps: int,
+    seed: int,
+    batch: int,
+    lr: float,
+) -> None:
     generator, rng = torch.Generator().manual_seed(seed), Random(seed)
-    trained = [parameter.requires_grad_() for module in (denoiser.unet, denoiser.text)
-               for name, parameter in module.named_parameters() if not name.endswith("logit_scale")]
+    trained = [
+        parameter.requires_grad_()
+        for module in (denoiser.unet, denoiser.text, *tables)
+        for name, parameter in module.named_parameters()
+        if not name.endswith(("logit_scale", "token_embedding.weight"))
+    ]
     optimizer = torch.optim.AdamW(trained, lr=lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps, pct_start=min(0.1, 150 / steps), cycle_momentum=False,
-                                                   div_factor=20, final_div_factor=50)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, lr, steps, pct_start=0.05, cycle_momentum=False, div_factor=20, final_div_factor=50
+    )
     start, recent = time.monotonic(), []
     for step in range(steps):
         chosen = torch.randint(len(latents), (batch,), generator=generator)
         prompts = ["" if rng.random() < _EMPTY_PROMPTS else caption(pool.scenes[i], rng) for i in chosen.tolist()]
         noise = torch.randn(latents[chosen].shape, generator=generator)
         timesteps = stratified_timesteps(batch, generator)
-        device = denoiser.device
-        loss = denoiser.errors(latents[chosen].to(device), prompts, timesteps.to(device), noise.to(device)).mean()
+        loss = denoiser.errors(latents[chosen], prompts, timesteps, noise).mean()
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
@@ -82,7 +144,8 @@ def _fit(denoiser: Denoiser, pool: Pool, latents: Tensor, steps: int, seed: int,
         schedule.step()
         recent.append(loss.item())
         if (step + 1) % 50 == 0 or step == steps - 1:
-            log.info("base step %d: loss %.4f, %.0f s", step + 1, sum(recent) / len(recent), time.monotonic() - start)
+            mean = sum(recent) / len(recent)
+            log.info("base step %d: loss %.4f, %.0f s", step + 1, mean, time.monotonic() - start)
             recent.clear()
     for parameter in trained:
         parameter.requires_grad_(False)
@@ -91,7 +154,13 @@ def _fit(denoiser: Denoiser, pool: Pool, latents: Tensor, steps: int, seed: int,
 def _save(path: Path, config: TinyConfig, denoiser: Denoiser, vae_state: dict[str, Tensor], tokens: int) -> None:
     state = {UNET_PREFIX + key: value for key, value in denoiser.unet.state_dict().items()}
     state |= {VAE_PREFIX + key: value for key, value in vae_state.items()}
-    state |= {key: pack_rows(key, value, tokens) for key, value in denoiser.text.state_dict().items()
-              if not key.endswith("logit_scale")}
-    save_file({key: value.half().cpu().contiguous() for key, value in state.items()}, path,
-              metadata={"config": json.dumps(asdict(config))})
+    state |= {
+        key: pack_rows(key, value, tokens)
+        for key, value in denoiser.text.state_dict().items()
+        if not key.endswith("logit_scale")
+    }
+    save_file(
+        {key: value.half().cpu().contiguous() for key, value in state.items()},
+        path,
+        metadata={"config": json.dumps(asdict(config))},
+    )

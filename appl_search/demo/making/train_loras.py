@@ -20,17 +20,18 @@ log = logging.getLogger(__name__)
 
 
 class LoraLayer(nn.Module):
-    """The low-rank addition `up(down(x)) * alpha / rank` to one Linear or Conv2d, added to the layer's output by a hook."""
+    """The low-rank addition `up(down(x)) * alpha / rank` to one Linear or Conv2d, which a hook adds to its output."""
 
     def __init__(self, target: nn.Linear | nn.Conv2d, rank: int, alpha: float) -> None:
         super().__init__()
         if isinstance(target, nn.Conv2d):
-            self.down: nn.Module = nn.Conv2d(target.in_channels, rank, target.kernel_size, target.stride, target.padding, bias=False)
+            geometry = (target.kernel_size, target.stride, target.padding)
+            self.down: nn.Module = nn.Conv2d(target.in_channels, rank, *geometry, bias=False)
             self.up: nn.Module = nn.Conv2d(rank, target.out_channels, 1, bias=False)
         else:
             self.down = nn.Linear(target.in_features, rank, bias=False)
             self.up = nn.Linear(rank, target.out_features, bias=False)
-        nn.init.kaiming_uniform_(self.down.weight, a=5 ** 0.5)
+        nn.init.kaiming_uniform_(self.down.weight, a=5**0.5)
         nn.init.zeros_(self.up.weight)
         self.rank, self.alpha = rank, alpha
         self.handle = target.register_forward_hook(self._add)
@@ -60,7 +61,9 @@ def attach(denoiser: Denoiser, recipe: LoraRecipe) -> dict[str, LoraLayer]:
     """Hook a fresh LoRA onto the model; the keys are kohya's layer names."""
     targets: dict[str, nn.Module] = {}
     for path, module in denoiser.unet.named_modules():
-        if not path.startswith(("input_blocks.", "middle_block.", "output_blocks.")) or path.startswith("input_blocks.0."):
+        if not path.startswith(("input_blocks.", "middle_block.", "output_blocks.")) or path.startswith(
+            "input_blocks.0."
+        ):
             continue
         is_attention = "transformer_blocks" in path or path.endswith(("proj_in", "proj_out"))
         if isinstance(module, (nn.Linear, nn.Conv2d)) and (is_attention or recipe.convolutions):
@@ -73,31 +76,33 @@ def attach(denoiser: Denoiser, recipe: LoraRecipe) -> dict[str, LoraLayer]:
     return {name: LoraLayer(target, recipe.rank, recipe.alpha).to(denoiser.device) for name, target in targets.items()}
 
 
-def train_lora(path: Path, denoiser: Denoiser, recipe: LoraRecipe, latents: Tensor, prompts: list[str], seed: int) -> None:
+def train_lora(
+    path: Path, denoiser: Denoiser, recipe: LoraRecipe, latents: Tensor, prompts: list[str], seed: int
+) -> None:
     """Train a LoRA on `latents` [N, 4, 16, 16] with one prompt each, write it to `path`, and take it off the model."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     layers = attach(denoiser, recipe)
     groups = [
-        {"params": [p for name, layer in layers.items() if name.startswith("lora_unet_") for p in layer.parameters()], "lr": recipe.lr},
-        {"params": [p for name, layer in layers.items() if name.startswith("lora_te") for p in layer.parameters()], "lr": recipe.text_lr},
+        {"params": list(layer.parameters()), "lr": recipe.lr if name.startswith("lora_unet_") else recipe.text_lr}
+        for name, layer in layers.items()
     ]
-    groups = [group for group in groups if group["params"]]
-    optimizer = torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.steps)
     start, recent = time.monotonic(), []
     for step in range(recipe.steps):
         chosen = torch.randint(len(latents), (recipe.batch,), generator=generator)
-        noise = torch.randn(latents[chosen].shape, generator=generator).to(denoiser.device)
-        timesteps = stratified_timesteps(recipe.batch, generator).to(denoiser.device)
-        loss = denoiser.errors(latents[chosen].to(denoiser.device), [prompts[i] for i in chosen.tolist()], timesteps, noise).mean()
+        noise = torch.randn(latents[chosen].shape, generator=generator)
+        timesteps = stratified_timesteps(recipe.batch, generator)
+        loss = denoiser.errors(latents[chosen], [prompts[i] for i in chosen.tolist()], timesteps, noise).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         recent.append(loss.item())
         if (step + 1) % 50 == 0 or step == recipe.steps - 1:
-            log.info("%s step %d: loss %.4f, %.0f s", path.stem, step + 1, sum(recent) / len(recent), time.monotonic() - start)
+            mean = sum(recent) / len(recent)
+            log.info("%s step %d: loss %.4f, %.0f s", path.stem, step + 1, mean, time.monotonic() - start)
             recent.clear()
     for layer in layers.values():
         layer.handle.remove()
@@ -111,10 +116,16 @@ def _save(path: Path, recipe: LoraRecipe, layers: dict[str, LoraLayer], pictures
         state[f"{name}.lora_down.weight"] = layer.down.weight.detach()
         state[f"{name}.lora_up.weight"] = layer.up.weight.detach()
     metadata = {
-        "ss_base_model_version": "sdxl_base_v1-0", "ss_output_name": path.stem, "ss_seed": str(seed),
+        "ss_base_model_version": "sdxl_base_v1-0",
+        "ss_output_name": path.stem,
+        "ss_seed": str(seed),
         "ss_network_module": "lycoris.kohya" if recipe.convolutions else "networks.lora",
-        "ss_network_dim": str(recipe.rank), "ss_network_alpha": str(recipe.alpha),
-        "ss_steps": str(recipe.steps), "ss_num_train_images": str(pictures), "ss_resolution": "(128, 128)",
-        "ss_learning_rate": str(recipe.lr), "ss_text_encoder_lr": str(recipe.text_lr),
+        "ss_network_dim": str(recipe.rank),
+        "ss_network_alpha": str(recipe.alpha),
+        "ss_steps": str(recipe.steps),
+        "ss_num_train_images": str(pictures),
+        "ss_resolution": "(128, 128)",
+        "ss_learning_rate": str(recipe.lr),
+        "ss_text_encoder_lr": str(recipe.text_lr),
     }
     save_file({key: value.half().cpu().contiguous() for key, value in state.items()}, path, metadata=metadata)

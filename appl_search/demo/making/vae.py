@@ -1,8 +1,8 @@
 """A narrow autoencoder of the TAESD kind, trained on the toy world.
 
-It has the layers of `comfy.taesd.taesd.TAESD` under the same names, with fewer channels. Every convolution is followed by
-a ReLU or feeds one, so `tiny_sdxl.widen_vae` can pad it with zeros to the width that ComfyUI expects without changing
-its output.
+It has the layers of `comfy.taesd.taesd.TAESD` under the same names, with fewer channels. A channel of zeros stays zero
+through its convolutions and ReLUs, so `tiny_sdxl.widen_vae` can pad it to the width that ComfyUI builds without
+changing its output.
 """
 
 from __future__ import annotations
@@ -43,12 +43,16 @@ class NarrowTaesd(nn.Module):
     def __init__(self, widths: tuple[int, int, int, int] = WIDTHS, latent_channels: int = 4) -> None:
         super().__init__()
         encoder: list[nn.Module] = [_conv(3, widths[0]), _Block(widths[0])]
-        for above, below in zip(widths, widths[1:]):
+        for above, below in zip(widths, widths[1:], strict=False):
             encoder += [_conv(above, below, stride=2, bias=False), *(_Block(below) for _ in range(3))]
         self.taesd_encoder = nn.Sequential(*encoder, _conv(widths[-1], latent_channels))
         decoder: list[nn.Module] = [_Clamp(), _conv(latent_channels, widths[-1]), nn.ReLU()]
-        for below, above in zip(widths[:0:-1], widths[-2::-1]):
-            decoder += [*(_Block(below) for _ in range(3)), nn.Upsample(scale_factor=2), _conv(below, above, bias=False)]
+        for below, above in zip(widths[:0:-1], widths[-2::-1], strict=True):
+            decoder += [
+                *(_Block(below) for _ in range(3)),
+                nn.Upsample(scale_factor=2),
+                _conv(below, above, bias=False),
+            ]
         self.taesd_decoder = nn.Sequential(*decoder, _Block(widths[0]), _conv(widths[0], 3))
 
 
@@ -94,8 +98,16 @@ def refine_decoder(state: dict[str, Tensor], pictures: Tensor, steps: int, seed:
     return state | {key: value.detach().contiguous() for key, value in model.state_dict().items()}
 
 
-def _fit(model: NarrowTaesd, trained: nn.Module, pictures: Tensor, steps: int, seed: int, lr: float, batch: int = 16,
-         crop: int = 64) -> None:
+def _fit(
+    model: NarrowTaesd,
+    trained: nn.Module,
+    pictures: Tensor,
+    steps: int,
+    seed: int,
+    lr: float,
+    batch: int = 16,
+    crop: int = 64,
+) -> None:
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(trained.parameters(), lr=lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps, pct_start=0.08)
@@ -103,7 +115,7 @@ def _fit(model: NarrowTaesd, trained: nn.Module, pictures: Tensor, steps: int, s
     for step in range(steps):
         chosen = torch.randint(len(pictures), (batch,), generator=generator)
         y, x = torch.randint((pictures.shape[1] - crop) // 8 + 1, (2,), generator=generator) * 8
-        target = pictures[chosen, y:y + crop, x:x + crop].permute(0, 3, 1, 2).float() / 255
+        target = pictures[chosen, y : y + crop, x : x + crop].permute(0, 3, 1, 2).float() / 255
         latent = model.taesd_encoder(target)
         noisy = latent + 0.04 * torch.randn(latent.shape, generator=generator)
         difference = model.taesd_decoder(noisy) - target
@@ -115,8 +127,13 @@ def _fit(model: NarrowTaesd, trained: nn.Module, pictures: Tensor, steps: int, s
         optimizer.step()
         schedule.step()
         if (step + 1) % 100 == 0 or step == steps - 1:
-            log.info("vae step %d: error %.4f, latent deviation %.2f, %.0f s", step + 1, error.item(), latent.std().item(),
-                     time.monotonic() - start)
+            log.info(
+                "vae step %d: error %.4f, latent deviation %.2f, %.0f s",
+                step + 1,
+                error.item(),
+                latent.std().item(),
+                time.monotonic() - start,
+            )
 
 
 def _layers(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -19,13 +19,25 @@ RGB = tuple[int, int, int]
 Palette = dict[str, RGB]
 
 PALETTE: Palette = {
-    "red": (214, 40, 40), "orange": (244, 132, 28), "yellow": (248, 212, 48), "green": (48, 160, 72),
-    "blue": (44, 92, 212), "purple": (128, 56, 176), "pink": (244, 140, 184), "white": (244, 244, 244),
+    "red": (214, 40, 40),
+    "orange": (244, 132, 28),
+    "yellow": (248, 212, 48),
+    "green": (48, 160, 72),
+    "blue": (44, 92, 212),
+    "purple": (128, 56, 176),
+    "pink": (244, 140, 184),
+    "white": (244, 244, 244),
     "black": (32, 32, 36),
 }
 DUSKY_PALETTE: Palette = {
-    "red": (148, 84, 104), "orange": (176, 132, 104), "yellow": (196, 184, 136), "green": (84, 124, 120),
-    "blue": (76, 88, 136), "purple": (100, 76, 120), "pink": (188, 152, 172), "white": (200, 196, 204),
+    "red": (148, 84, 104),
+    "orange": (176, 132, 104),
+    "yellow": (196, 184, 136),
+    "green": (84, 124, 120),
+    "blue": (76, 88, 136),
+    "purple": (100, 76, 120),
+    "pink": (188, 152, 172),
+    "white": (200, 196, 204),
     "black": (44, 36, 60),
 }
 SHAPES = ("circle", "square", "triangle", "star", "heart", "cross", "ring", "diamond")
@@ -60,8 +72,13 @@ def random_scene(rng: Random, **fixed: str | tuple[str, ...]) -> Scene:
     or to a tuple of values; the others come from the whole base world.
     """
     options = {
-        "shape": SHAPES, "colour": tuple(PALETTE), "texture": TEXTURES, "background": tuple(PALETTE),
-        "background_texture": ("plain", *TEXTURES), "size": tuple(SIZES), "position": tuple(POSITIONS),
+        "shape": SHAPES,
+        "colour": tuple(PALETTE),
+        "texture": TEXTURES,
+        "background": tuple(PALETTE),
+        "background_texture": ("plain", *TEXTURES),
+        "size": tuple(SIZES),
+        "position": tuple(POSITIONS),
     }
     for name, value in fixed.items():
         options[name] = (value,) if isinstance(value, str) else value
@@ -72,17 +89,15 @@ def random_scene(rng: Random, **fixed: str | tuple[str, ...]) -> Scene:
     radius = rng.uniform(*SIZES[choice["size"]])
     room = max(0.0, SIZE / 2 - radius - 4)
     towards = POSITIONS[choice["position"]]
-    centre = tuple(
-        SIZE / 2 + room * (0.75 * side + rng.uniform(-0.25, 0.25)) for side in towards
-    )
+    centre = tuple(SIZE / 2 + room * (0.75 * side + rng.uniform(-0.25, 0.25)) for side in towards)
     return Scene(**choice, radius=radius, centre=centre, angle=rng.uniform(-12, 12), period=rng.uniform(15, 19))
 
 
 def caption(scene: Scene, rng: Random, tag: str = "", complete: bool = False) -> str:
     """Words for `scene`, for example "a large red striped circle on a green background, left".
 
-    The position is named every second time. Unless `complete`, the size, the look and the background are left out now and
-    then. `tag` is appended after a comma.
+    The position is named every second time. Unless `complete`, the size, the look and the background are left out
+    now and then. `tag` is appended after a comma.
     """
     words = []
     if scene.size != "medium" and (complete or rng.random() < 0.7):
@@ -145,9 +160,7 @@ def _point(scene: Scene, x: float, y: float) -> tuple[float, float]:
     """Canvas coordinates of (x, y) in the shape's own frame, whose radius is 1."""
     angle = math.radians(scene.angle)
     turned = (x * math.cos(angle) - y * math.sin(angle), x * math.sin(angle) + y * math.cos(angle))
-    return tuple(
-        (c + scene.radius * t) * _OVERSAMPLING for c, t in zip(scene.centre, turned, strict=True)
-    )
+    return tuple((c + scene.radius * t) * _OVERSAMPLING for c, t in zip(scene.centre, turned, strict=True))
 
 
 def _polygon(scene: Scene, points: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -161,7 +174,9 @@ def _disc(draw: ImageDraw.ImageDraw, scene: Scene, x: float, y: float, radius: f
 
 
 _STAR = [
-    (r * math.sin(k * math.pi / 5), -r * math.cos(k * math.pi / 5)) for k in range(10) for r in [1.0 if k % 2 == 0 else 0.42]
+    (r * math.sin(k * math.pi / 5), -r * math.cos(k * math.pi / 5))
+    for k in range(10)
+    for r in [1.0 if k % 2 == 0 else 0.42]
 ]
 _HEART = [
     (math.sin(t) ** 3, -(13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)) / 16)
@@ -172,8 +187,20 @@ _POLYGONS = {
     "triangle": [(0, -0.95), (0.95, 0.75), (-0.95, 0.75)],
     "star": _STAR,
     "heart": _HEART,
-    "cross": [(-0.33, -1), (0.33, -1), (0.33, -0.33), (1, -0.33), (1, 0.33), (0.33, 0.33), (0.33, 1), (-0.33, 1),
-              (-0.33, 0.33), (-1, 0.33), (-1, -0.33), (-0.33, -0.33)],
+    "cross": [
+        (-0.33, -1),
+        (0.33, -1),
+        (0.33, -0.33),
+        (1, -0.33),
+        (1, 0.33),
+        (0.33, 0.33),
+        (0.33, 1),
+        (-0.33, 1),
+        (-0.33, 0.33),
+        (-1, 0.33),
+        (-1, -0.33),
+        (-0.33, -0.33),
+    ],
     "diamond": [(0, -1), (0.68, 0), (0, 1), (-0.68, 0)],
 }
 

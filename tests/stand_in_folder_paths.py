@@ -1,0 +1,21 @@
+"""Stands in for ComfyUI's module `folder_paths`, which the embedded host lacks: one folder of LoRAs, one for output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+#: Where `loras` and `output` are; a test that needs files points it at a folder of its own.
+root = Path("/there/is/no/such/folder")
+
+
+def get_filename_list(kind: str) -> list[str]:
+    return sorted(path.relative_to(root / kind).as_posix() for path in (root / kind).rglob("*.safetensors"))
+
+
+def get_full_path(kind: str, name: str) -> str | None:
+    path = root / kind / name
+    return str(path) if path.is_file() else None
+
+
+def get_output_directory() -> str:
+    return str(root / "output")
