@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from . import methods, objective
-from .block_weights import BlockWeights
 from .blocks import NUM_BLOCKS
 from .evaluator import opened
 from .lora import LoraLayout, LoraSource, read_layout
 from .methods import Method
 from .objective import Draw
+from .penalty_path import PenaltyPath
 from .rates import Rates
-from .result import History, SearchResult
+from .result import History, SearchResult, block_weights_of
 from .settings import SearchSettings
 from .training_set import TrainingSet
 
@@ -152,13 +152,12 @@ class _Log:
         )
 
     def result(self) -> SearchResult:
+        model = self._method.model() if self._losses else None
+        path = PenaltyPath(model, self._rates.parameter_of, self._rates.constant) if model is not None else None
         values = self._all(self._method.solution())
-        stderr = self._method.stderr()
-        errors = (
-            torch.full_like(values, float("nan")) if stderr is None else self._rates.by_block(stderr, float("nan"))
-        )
+        stderr = path.stderr(self._method.solution()) if path is not None else torch.full_like(values, float("nan"))
         return SearchResult(
-            tuple(BlockWeights(*parts) for parts in zip(self._layouts, values.tolist(), errors.tolist())),
+            block_weights_of(self._layouts, values, stderr),
             History(
                 torch.stack(self._block_weights).float(), torch.tensor(self._losses), torch.tensor(self._penalties)
             ),
@@ -166,6 +165,7 @@ class _Log:
             self._samples,
             time.perf_counter() - self._started,
             self._prediction,
+            path,
         )
 
 

@@ -12,6 +12,11 @@ from .lora import LoraLayout, LoraSource
 from .settings import SearchSettings
 
 
+def spread(parameters: Tensor, parameter_of: Tensor, otherwise: Tensor) -> Tensor:
+    """[p] -> [LoRAs * 20]: each rate its parameter, or ``otherwise`` [LoRAs * 20] where ``parameter_of`` is -1."""
+    return torch.where(parameter_of >= 0, parameters.double()[parameter_of.clamp(min=0)], otherwise)
+
+
 class Rates:
     """The map between the search's parameters [p] and all rates [LoRAs * 20].
 
@@ -58,20 +63,12 @@ class Rates:
 
     def all_rates(self, parameters: Tensor) -> Tensor:
         """[p] -> [LoRAs * 20] in fp64."""
-        rates = self.constant.clone()
-        rates[self.searched] = parameters.detach().double().cpu()[self.parameter_of[self.searched]]
-        return rates
+        return spread(parameters, self.parameter_of, self.constant)
 
     def of_parameters(self, per_rate: Tensor) -> Tensor:
         """Gradients [b, LoRAs * 20] by rate -> [b, p] by parameter (tied rates add up)."""
         out = per_rate.new_zeros(per_rate.shape[0], len(self))
         return out.index_add_(1, self.parameter_of[self.searched], per_rate[:, self.searched])
-
-    def by_block(self, per_parameter: Tensor, otherwise: float) -> Tensor:
-        """[p] -> [LoRAs, 20], ``otherwise`` where nothing is searched."""
-        out = torch.full_like(self.constant, otherwise)
-        out[self.searched] = per_parameter.double()[self.parameter_of[self.searched]]
-        return out.view(-1, NUM_BLOCKS)
 
     def penalty(self, rates: Tensor, negative_penalty: float) -> float:
         """sum |rate| + negative_penalty * sum over negative ones of |rate|, over all blocks there are."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from .block_weights import BlockWeights
+from .lora import LoraLayout
+from .penalty_path import PenaltyPath, Solution
 from .settings import SearchSettings
 
 SCHEMA = "appl-search/1"
@@ -31,10 +34,20 @@ class History:
 
 
 @dataclass(frozen=True)
+class PathPoint:
+    """Block weights that the search's model gives for another penalty, and the denoising loss predicted there."""
+
+    penalty: float
+    predicted_loss: float
+    block_weights: tuple[BlockWeights, ...]
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """Block weights of each LoRA, in the order they were given, and everything to tell how they came about.
 
     ``samples``: draws used. ``seconds``: of the search alone. ``prediction``: "eps" or "v".
+    ``penalty_path``: of the method gauss-newton, else None.
     """
 
     block_weights: tuple[BlockWeights, ...]
@@ -43,6 +56,27 @@ class SearchResult:
     samples: int
     seconds: float
     prediction: str
+    penalty_path: PenaltyPath | None = None
+
+    def path(self, points: int = 40) -> list[PathPoint]:
+        """Block weights over a grid of penalties, from 0 to the one that switches all off.
+
+        From the search's last quadratic model, without another look at the images; empty for a method
+        that has no such model.
+        """
+        solutions = self.penalty_path.grid(points) if self.penalty_path is not None else []
+        return [PathPoint(s.penalty, s.predicted_loss, self._weights(s)) for s in solutions]
+
+    def at_penalty(self, penalty: float) -> SearchResult:
+        """This result with the block weights for another penalty. ValueError where :meth:`path` is empty."""
+        if self.penalty_path is None:
+            raise ValueError(f"A search by {self.settings.method} has no path of penalties. Use the method gauss-newton.")
+        weights = self._weights(self.penalty_path.at(penalty))
+        return replace(self, block_weights=weights, settings=replace(self.settings, penalty=penalty))
+
+    def _weights(self, solution: Solution) -> tuple[BlockWeights, ...]:
+        layouts = [weights.layout for weights in self.block_weights]
+        return block_weights_of(layouts, solution.values, solution.stderr)
 
     def to_json(self) -> str:
         """All of the result as JSON that people can read: rates by block name, one line per step."""
@@ -53,6 +87,7 @@ class SearchResult:
             "samples": self.samples,
             "seconds": self.seconds,
             "prediction": self.prediction,
+            "penalty_path": self.penalty_path.to_dict() if self.penalty_path is not None else None,
             "history": {
                 "loss": self.history.loss.tolist(),
                 "penalty": self.history.penalty.tolist(),
@@ -82,4 +117,10 @@ class SearchResult:
             data["samples"],
             data["seconds"],
             data["prediction"],
+            PenaltyPath.from_dict(data["penalty_path"]) if data.get("penalty_path") is not None else None,
         )
+
+
+def block_weights_of(layouts: Iterable[LoraLayout], values: Tensor, stderr: Tensor) -> tuple[BlockWeights, ...]:
+    """[LoRAs, 20] rates and standard errors -> one set of block weights for each LoRA."""
+    return tuple(BlockWeights(*parts) for parts in zip(layouts, values.tolist(), stderr.tolist()))

@@ -19,8 +19,8 @@ def load_tiny_sdxl(folder: Path = ASSETS) -> tuple[Any, Any, Any]:
 
     folder: what `python -m appl_search.demo.making` wrote; by default what comes with the pack.
 
-    Raises FileNotFoundError without the model file, ValueError when its keys do not fit, and ModuleNotFoundError without
-    ComfyUI.
+    Raises FileNotFoundError without the model file, ValueError when its keys do not fit, and ModuleNotFoundError
+    without ComfyUI.
     """
     from .tiny_sdxl import load
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..rates import Rates
 from ..settings import SearchSettings
+from .quadratic import Quadratic
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class Gradients:
 class Method(Protocol):
     """An optimiser over the parameters [p] of a search."""
 
-    wants_probes: bool
+    @property
+    def wants_probes(self) -> bool:
+        """Whether the next batch should come with probes."""
 
     @property
     def parameters(self) -> Tensor:
@@ -40,12 +43,13 @@ class Method(Protocol):
     def solution(self) -> Tensor:
         """The best parameters known, [p] in fp64."""
 
-    def stderr(self) -> Tensor | None:
-        """Standard errors of :meth:`solution`, [p], or None."""
+    def model(self) -> Quadratic | None:
+        """The quadratic model that :meth:`solution` is the minimum of, or None."""
 
 
 def create(rates: Rates, settings: SearchSettings) -> Method:
     """The method that the settings name."""
     from .adamw import AdamW
+    from .gauss_newton import GaussNewton
 
-    return AdamW(rates, settings)
+    return {"gauss-newton": GaussNewton, "adamw": AdamW}[settings.method](rates, settings)

@@ -49,5 +49,5 @@ class AdamW:
     def solution(self) -> Tensor:
         return self.parameters
 
-    def stderr(self) -> None:
+    def model(self) -> None:
         return None

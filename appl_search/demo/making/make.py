@@ -29,8 +29,8 @@ CHARACTER_BIAS = {
     "background_texture": "striped",
 }
 STYLE_BIAS = {"shape": ("circle", "square"), "size": "large", "position": "center"}
-CHARACTER_RECIPE = LoraRecipe(rank=8, alpha=4.0, convolutions=False, text=True, steps=400, lr=2e-3, text_lr=1e-3)
-STYLE_RECIPE = LoraRecipe(rank=4, alpha=2.0, convolutions=True, text=False, steps=300, lr=2e-3)
+CHARACTER_RECIPE = LoraRecipe(rank=8, alpha=4.0, convolutions=False, text=True, steps=300, lr=3e-3, text_lr=1e-3)
+STYLE_RECIPE = LoraRecipe(rank=4, alpha=2.0, convolutions=True, text=False, steps=250, lr=2e-3)
 LORA_PICTURES = 24
 
 

@@ -54,7 +54,7 @@ class LoraRecipe:
     steps: int
     lr: float
     text_lr: float = 0.0
-    batch: int = 12
+    batch: int = 8
 
 
 def attach(denoiser: Denoiser, recipe: LoraRecipe) -> dict[str, LoraLayer]:

@@ -1,0 +1,101 @@
+"""Gauss-Newton with a random probe: a few numbers per LoRA deserve their curvature.
+
+Per example there is the gradient g = J'(2r/M) and one probe v = J'u, u ~ N(0, I); 2 v v'/M is an
+unbiased estimate of the Gauss-Newton matrix 2 J'J/M. (The empirical Fisher matrix g g' is not: the
+residuals r are far from isotropic.) Over the batches run weighted means of the curvature H, of the
+place w and of the gradient g there; the next rates minimise
+
+    g . (w - place) + (w - place)' H (w - place) / 2 + penalty
+
+exactly, moved by a damped step. Keeping place and gradient apart, instead of averaging H_k w_k - g_k,
+keeps the probes' noise out of the mean: H only ever multiplies the small difference w - place.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..rates import Rates
+from ..settings import SearchSettings
+from . import Gradients
+from .quadratic import Quadratic
+
+DAMPING = 0.7
+FORGETTING_FROM = 0.6
+
+
+class GaussNewton:
+    """Minimises the running quadratic model plus the penalty after each batch."""
+
+    def __init__(self, rates: Rates, settings: SearchSettings):
+        self._rates, self._settings = rates, settings
+        p = len(rates)
+        self._w = rates.start.clone()
+        self._batches = 0
+        self._curvature = _Mean(torch.zeros(p, p, dtype=torch.float64))
+        self._place = _Mean(torch.zeros(p, dtype=torch.float64))
+        self._gradient = _Mean(torch.zeros(p, dtype=torch.float64))
+        self._loss = _Mean(torch.zeros((), dtype=torch.float64))
+        self._spread = _Mean(torch.zeros(p, p, dtype=torch.float64))
+
+    @property
+    def wants_probes(self) -> bool:
+        return True
+
+    @property
+    def parameters(self) -> Tensor:
+        return self._w
+
+    def step(self, batch: Gradients) -> None:
+        size = len(batch.losses)
+        self._batches += 1
+        progress = self._batches / max(self._settings.steps, 1)
+        keep = FORGETTING_FROM + (1 - FORGETTING_FROM) * min(1.0, 2 * progress)
+        mean = batch.gradients.mean(0)
+        if batch.probes is not None:
+            self._curvature.add(2 * batch.probes.T @ batch.probes / size, size, keep**0.5)
+        centered = batch.gradients - mean
+        self._place.add(self._w, size, keep)
+        self._gradient.add(mean, size, keep)
+        self._loss.add(batch.losses.mean(), size, keep)
+        self._spread.add(centered.T @ centered / max(size - 1, 1), size, keep)
+        model = self.model()
+        pull = model.hessian.diagonal() * (len(self._rates) / self._curvature.weight)
+        target = model.minimum(self._settings.penalty, self._w, pull)
+        self._w = self._w + DAMPING * (target - self._w)
+
+    def model(self) -> Quadratic:
+        """The quadratic model of the loss around the mean place; after the first batch."""
+        return Quadratic(
+            self._place.value,
+            float(self._loss.value),
+            self._gradient.value,
+            self._curvature.value,
+            self._spread.value / self._gradient.effective,
+            self._rates.counts,
+            self._settings.negative_penalty,
+            self._rates.lower,
+            self._rates.upper,
+        )
+
+    def solution(self) -> Tensor:
+        if not self._batches:
+            return self._w
+        return self.model().minimum(self._settings.penalty, self._w)
+
+
+class _Mean:
+    """A weighted mean of batches in which older ones fade. ``effective``: draws it stands for."""
+
+    def __init__(self, zero: Tensor):
+        self.value, self.weight, self._squares = zero, 0.0, 0.0
+
+    def add(self, value: Tensor, size: int, keep: float) -> None:
+        self.weight = self.weight * keep + size
+        self._squares = self._squares * keep**2 + size
+        self.value = self.value + (value - self.value) * (size / self.weight)
+
+    @property
+    def effective(self) -> float:
+        return self.weight**2 / self._squares
