@@ -7,7 +7,7 @@ the layer. A delta of a weight is linear in the strength, so
     y_i + sum over n of strengths[i, n] * (delta_n applied to x_i)
 
 is the output of the layer with its weight patched at those strengths, for each example i its own.
-``y`` is changed in place where autograd allows it.
+``y`` is changed in place.
 
 The low-rank operators keep only ``x A^T`` (tokens x rank) for backward, never the product with B;
 scalar gradients are reduced in fp32. LoRAs are stacked along the rank: the number of kernels does
@@ -123,19 +123,28 @@ def _reduce_to(gradient: Tensor, batch: int) -> Tensor:
     return gradient if gradient.shape[0] == batch else gradient.sum(0, keepdim=True)
 
 
+def _same_memory(y: Tensor) -> Tensor:
+    """``y`` to be changed in place, as a new tensor for autograd.
+
+    No layer keeps its own output for backward. To change a view in place (a linear layer's output is
+    one) under autograd's eyes would cost copies in backward.
+    """
+    return y.detach()
+
+
 class _AddLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx, y: Tensor, x: Tensor, s: Tensor, down: Tensor, up: Tensor) -> Tensor:
         hidden = F.linear(x, down)
         scaled = hidden * _over_examples(s, hidden).to(hidden.dtype)
-        if y.is_contiguous():
-            y.view(-1, y.shape[-1]).addmm_(scaled.reshape(-1, scaled.shape[-1]), up.t())
+        out = _same_memory(y)
+        if out.is_contiguous():
+            out.view(-1, out.shape[-1]).addmm_(scaled.reshape(-1, scaled.shape[-1]), up.t())
         else:
-            y += F.linear(scaled, up)
-        ctx.mark_dirty(y)
+            out += F.linear(scaled, up)
         ctx.save_for_backward(hidden if s.requires_grad else None, s)
         ctx.factors = down, up
-        return y
+        return out
 
     @staticmethod
     def backward(ctx, grad_y: Tensor):
@@ -156,11 +165,11 @@ class _AddConv(torch.autograd.Function):
     def forward(ctx, y: Tensor, x: Tensor, s: Tensor, down: Tensor, up: Tensor, geometry: ConvGeometry) -> Tensor:
         hidden = F.conv2d(x, down, None, geometry.stride, geometry.padding, geometry.dilation, geometry.groups)
         scaled = hidden * s[:, :, None, None].to(hidden.dtype)
-        y += F.conv2d(scaled, up[:, :, None, None])
-        ctx.mark_dirty(y)
+        out = _same_memory(y)
+        out += F.conv2d(scaled, up[:, :, None, None])
         ctx.save_for_backward(hidden if s.requires_grad else None, s)
         ctx.factors = down, up, geometry, x.shape
-        return y
+        return out
 
     @staticmethod
     def backward(ctx, grad_y: Tensor):
@@ -180,11 +189,11 @@ class _AddConv(torch.autograd.Function):
 class _AddDense(torch.autograd.Function):
     @staticmethod
     def forward(ctx, y: Tensor, x: Tensor, s: Tensor, delta: Callable[[Tensor], Tensor]) -> Tensor:
-        y += _over_examples(s, y).to(y.dtype) * delta(x)
-        ctx.mark_dirty(y)
+        out = _same_memory(y)
+        out += _over_examples(s, out).to(out.dtype) * delta(x)
         ctx.save_for_backward(x, s)
         ctx.delta = delta
-        return y
+        return out
 
     @staticmethod
     def backward(ctx, grad_y: Tensor):

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from .adapters import LoadedLora, layer_deltas
-from .host import conditioning, device, loras
+from .host import autograd, conditioning, device, loras
 from .host.denoiser import Denoiser, ModelError
 from .lora import LoraError, LoraSource, read_layout
 from .methods import Gradients
+from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
 from .objective import Draw, noisy_and_target, snr_weights
 from .patching import Patched
 from .rates import Rates
@@ -23,8 +24,16 @@ from .training_set import Example, Picture, TrainingSet, encode
 class Evaluator:
     """Made by :func:`opened`; usable inside its ``with`` block only."""
 
-    def __init__(self, denoiser: Denoiser, unet: Patched, text: TextConditioning, rates: Rates, settings: SearchSettings):
-        self.denoiser, self.unet, self._text = denoiser, unet, text
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        unet: Patched,
+        text: TextConditioning,
+        memory: MicroBatches,
+        rates: Rates,
+        settings: SearchSettings,
+    ):
+        self.denoiser, self.unet, self._text, self._memory = denoiser, unet, text, memory
         self._rates, self._settings = rates, settings
         self._probe_noise = torch.Generator().manual_seed((settings.seed + 1) % 2**63)
         self.examples = text.examples
@@ -38,17 +47,22 @@ class Evaluator:
     def losses(self, draw: Draw, rates: Tensor) -> Tensor:
         """Weighted denoising loss of each draw [b], in fp64 on the CPU. ``rates`` [LoRAs * 20]."""
         out = torch.empty(len(draw), dtype=torch.float64)
+
+        def work(rows: list[int]) -> None:
+            *_, losses = self._forward(draw, rows, self._strengths(rates, len(rows)))
+            out[rows] = losses.double().cpu()
+
         with torch.no_grad():
-            for rows in self._micro_batches(draw):
-                *_, losses = self._forward(draw, rows, self._strengths(rates, len(rows)))
-                out[rows] = losses.double().cpu()
+            self._memory.run(self._groups(draw), work)
         return out
 
     def gradients(self, draw: Draw, rates: Tensor, probes: bool) -> Gradients:
         """Losses and their per-example gradients by the search's parameters. ``rates`` [LoRAs * 20]."""
         losses = torch.empty(len(draw), dtype=torch.float64)
         by_rate = torch.zeros(2 if probes else 1, len(draw), len(rates), dtype=torch.float64)
-        for rows in self._micro_batches(draw):
+        probe_noise = [torch.randn(noise.shape, generator=self._probe_noise) for noise in draw.noise] if probes else []
+
+        def work(rows: list[int]) -> None:
             strengths = self._strengths(rates, len(rows)).requires_grad_()
             prediction, residual, weight, row_losses = self._forward(draw, rows, strengths)
             # The sums below are over elements, not means: activation gradients in half precision
@@ -56,25 +70,24 @@ class Evaluator:
             outputs = residual[0].numel()
             seeds = [2 * weight * residual]
             if probes:
-                noise = torch.randn(residual.shape, generator=self._probe_noise)
-                seeds.append(weight**0.5 * noise.to(residual.device))
+                seeds.append(weight**0.5 * torch.stack([probe_noise[row] for row in rows]).to(residual))
             for number, seed in enumerate(seeds):
                 last = number == len(seeds) - 1
                 (gradient,) = torch.autograd.grad(prediction, strengths, seed.to(prediction.dtype), retain_graph=not last)
                 by_rate[number, rows] = gradient.double().cpu() / outputs ** (0.5 if number else 1)
             losses[rows] = row_losses.double().cpu()
+
+        self._memory.run(self._groups(draw), work)
         by_parameter = [self._rates.of_parameters(part) for part in by_rate]
         return Gradients(losses, by_parameter[0], by_parameter[1] if probes else None)
 
-    def _micro_batches(self, draw: Draw) -> Iterator[list[int]]:
+    def _groups(self, draw: Draw) -> list[list[int]]:
         """Rows of the draw that can share a forward: latents and contexts of one shape."""
         groups: dict[tuple, list[int]] = {}
         for row, index in enumerate(draw.indices.tolist()):
             example = self.examples[index]
             groups.setdefault((example.latent.shape, example.context.shape), []).append(row)
-        for rows in groups.values():
-            device.check_interrupted()
-            yield rows
+        return list(groups.values())
 
     def _strengths(self, rates: Tensor, batch: int) -> Tensor:
         return rates.to(self.denoiser.device, torch.float32).expand(batch, -1).clone()
@@ -143,7 +156,7 @@ def opened(
         patched_text, text_is_searched = None, False
         if clip is not None and (text_layers := layer_deltas(clip.cond_stage_model, loaded)):
             device.load([clip.patcher])
-            stack.enter_context(device.gradients_allowed(clip.cond_stage_model))
+            stack.enter_context(autograd.gradients_allowed(clip.cond_stage_model))
             patched_text = stack.enter_context(Patched(clip.cond_stage_model, text_layers))
             patched_text.strengths = rates.all_rates(rates.start).float()[None].to(clip.patcher.load_device)
             text_is_searched = any(rates.parameter_of[rate] >= 0 for layer in text_layers.values() for rate in layer.rates)
@@ -158,12 +171,13 @@ def opened(
                 "A LoRA has text-encoder keys, but the training set came as ready conditioning, so BASE cannot be "
                 "searched. Give images and captions, or fix the LoRA's BASE."
             )
-        shape = (min(len(examples), settings.batch_size), *max((e.latent.shape for e in examples), key=lambda s: s.numel()))
-        denoiser.load(shape)
-        stack.enter_context(device.gradients_allowed(denoiser.model))
+        largest = max((example.latent.shape for example in examples), key=lambda shape: shape.numel())
+        denoiser.load(KEPT_CHECKPOINTED * denoiser.inference_memory((1, *largest)))
+        stack.enter_context(autograd.gradients_allowed(denoiser.model))
         patched = stack.enter_context(Patched(denoiser.model, layer_deltas(denoiser.model, loaded)))
+        memory = stack.enter_context(MicroBatches(denoiser, largest, settings.batch_size))
         text = TextConditioning(denoiser, clip, patched_text, text_is_searched, examples)
-        yield Evaluator(denoiser, patched, text, rates, settings)
+        yield Evaluator(denoiser, patched, text, memory, rates, settings)
 
 
 def _check_inputs(clip, vae, training_set: TrainingSet) -> None:

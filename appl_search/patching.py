@@ -30,12 +30,14 @@ class Patched(AbstractContextManager):
 
     ``layers`` maps module names of ``model`` to their deltas. Set :attr:`strengths` [batch or 1,
     rates] before each forward; layers that use the same rates share one gathered copy of them, so
-    that autograd sees one node per block and not one per layer.
+    that autograd sees one node per block and not one per layer. It is gathered at once, not in a
+    layer, so that a layer that runs again in backward does exactly the same again.
     """
 
     def __init__(self, model: torch.nn.Module, layers: Mapping[str, LayerDeltas]):
         self._modules = {name: model.get_submodule(name) for name in layers}
         self._layers = dict(layers)
+        self._used = {layer.rates for layer in layers.values()}
         self._handles: list = []
         self._strengths: Tensor | None = None
         self._gathered: dict[tuple[int, ...], Tensor] = {}
@@ -47,7 +49,7 @@ class Patched(AbstractContextManager):
     @strengths.setter
     def strengths(self, value: Tensor | None) -> None:
         self._strengths = value
-        self._gathered = {}
+        self._gathered = {} if value is None else {rates: _columns(value, rates) for rates in self._used}
 
     def __enter__(self) -> Patched:
         try:
@@ -68,15 +70,12 @@ class Patched(AbstractContextManager):
         def add_deltas(module, inputs, output):
             if self._strengths is None:
                 return output
-            strengths = self._gather(layer.rates)
             for delta in layer.deltas:
-                output = delta.add(output, inputs[0], strengths)
+                output = delta.add(output, inputs[0], self._gathered[layer.rates])
             return output
 
         return add_deltas
 
-    def _gather(self, rates: tuple[int, ...]) -> Tensor:
-        if rates not in self._gathered:
-            index = torch.tensor(rates, device=self._strengths.device)
-            self._gathered[rates] = self._strengths.index_select(1, index)
-        return self._gathered[rates]
+
+def _columns(strengths: Tensor, rates: tuple[int, ...]) -> Tensor:
+    return strengths.index_select(1, torch.tensor(rates, device=strengths.device))

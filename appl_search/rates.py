@@ -54,8 +54,8 @@ class Rates:
         self.upper = float("inf") if settings.maximum is None else settings.maximum
         if not ((self.start >= self.lower) & (self.start <= self.upper)).all():
             raise ValueError(
-                f"SearchSettings: init is {settings.init}, expected a rate within the bounds {self.lower} .. {self.upper} "
-                "(or start a LoRA's blocks within them)."
+                f"The search starts at {', '.join(f'{start:g}' for start in sorted(set(starts)))}, expected rates within the "
+                f"bounds {self.lower} .. {self.upper}. Change init (of the settings or of the LoRA), or the bounds."
             )
 
     def __len__(self) -> int:

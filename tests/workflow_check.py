@@ -6,8 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.end_to_end.workflow import (
-    PAGE_ONLY, Input, Json, Link, WorkflowError, inputs_of, label, links_of, widget_values,
-)  # fmt: skip
+    PAGE_ONLY,
+    Input,
+    Json,
+    Link,
+    WorkflowError,
+    inputs_of,
+    label,
+    links_of,
+    widget_values,
+)
 
 
 def problems(workflow: Json, definitions: Mapping[str, Json]) -> list[str]:

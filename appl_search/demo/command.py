@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import torch
 
 from .. import BlockWeights, LoraSource, SearchResult, SearchSettings, TrainingSet, evaluate, search
-from ..blocks import BLOCK_NAMES, NUM_BLOCKS
+from ..blocks import NUM_BLOCKS
+from ..cli import table
 from ..console import ConsoleProgress
 from . import load_images, load_tiny_sdxl, lora_paths
 
@@ -38,7 +38,7 @@ def run(settings: SearchSettings, output: Path) -> SearchResult:
             model, clip, vae, [source], TrainingSet.from_images(*load_images("train")), settings, on_event=progress
         )
     found = result.block_weights[0]
-    print_block_weights(found)
+    print(f"\n{found.name}:", *table(found), sep="\n")
     print("\nDenoising loss on held-out images:")
     for row in compare(model, clip, vae, source, found):
         print(f"  {row.name:24} {row.loss:.5f}   found is lower by {row.difference:.5f} +- {row.stderr:.5f}")
@@ -48,15 +48,6 @@ def run(settings: SearchSettings, output: Path) -> SearchResult:
     output.write_text(result.to_json(), encoding="utf-8")
     print(f"\nThe whole result is in {output}")
     return result
-
-
-def print_block_weights(weights: BlockWeights) -> None:
-    """One line per block: its name, its rate, its standard error; "-" for blocks that the LoRA does not have."""
-    print(f"\n{weights.name}:")
-    for block in range(NUM_BLOCKS):
-        error = weights.stderr[block]
-        shown = f"{weights.values[block]:7.3f}" if weights.present[block] else "      -"
-        print(f"  {BLOCK_NAMES[block]:6}{shown}{'' if math.isnan(error) else f'  +- {error:.3f}'}")
 
 
 def compare(model, clip, vae, source: LoraSource, found: BlockWeights) -> list[Comparison]:

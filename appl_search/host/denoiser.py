@@ -58,9 +58,13 @@ class Denoiser:
         """
         return self.model.encode_adm(pooled_output=pooled, device=pooled.device, **sizes)
 
-    def load(self, batch_shape: tuple[int, ...]) -> None:
-        """Brings the U-Net to its device, with room for a batch of ``batch_shape`` [b, 4, h, w]."""
-        device.load([self.patcher], self.patcher.memory_required(list(batch_shape)))
+    def inference_memory(self, batch_shape: tuple[int, ...]) -> float:
+        """Bytes that the host reserves for sampling a batch of ``batch_shape`` [b, 4, h, w]."""
+        return self.patcher.memory_required(list(batch_shape))
+
+    def load(self, memory: float) -> None:
+        """Brings the U-Net to its device, with room for so many bytes besides."""
+        device.load([self.patcher], memory)
 
     def __call__(self, noisy: Tensor, timesteps: Tensor, context: Tensor, vector: Tensor) -> Tensor:
         """The network's raw output [b, 4, h, w] in its own dtype.

@@ -56,9 +56,7 @@ def read_patches(source: LoraSource, model, clip) -> dict[str, Patch]:
 
     ``model``: ModelPatcher; ``clip``: CLIP or None. Raises LoraError when the file fits neither.
     """
-    key_map = comfy.lora.model_lora_keys_unet(model.model, {})
-    if clip is not None:
-        key_map = comfy.lora.model_lora_keys_clip(clip.cond_stage_model, key_map)
+    key_map = _key_map(model, clip)
     tensors = read_tensors(Path(source.path))
     loaded = comfy.lora.load_lora(comfy.lora_convert.convert_lora(tensors), key_map)
     if not loaded:
@@ -68,6 +66,12 @@ def read_patches(source: LoraSource, model, clip) -> dict[str, Patch]:
             "It is for another architecture than SDXL."
         )
     return {key: _as_patch(value) for key, value in loaded.items()}
+
+
+def _key_map(model, clip) -> dict[str, str]:
+    """The model's own key of each stem that a LoRA file may use."""
+    key_map = comfy.lora.model_lora_keys_unet(model.model, {})
+    return key_map if clip is None else comfy.lora.model_lora_keys_clip(clip.cond_stage_model, key_map)
 
 
 def _as_patch(loaded) -> Patch:
@@ -172,3 +176,21 @@ def dense_difference(patch: Patch, weight: Tensor, key: str) -> Tensor:
     entry = (1.0, patch.host_object, 1.0, None, None)
     return comfy.lora.calculate_weight([entry], plain.clone(), key) - plain
 
+
+
+def differences(model, clip) -> Callable[[LoraSource, str, float], Tensor]:
+    """What a LoRA adds to a model's weight at a rate, in fp32: a function of the LoRA, a stem of its file, and the rate.
+
+    ``model``: ModelPatcher; ``clip``: CLIP or None. The function raises LoraError for a stem that neither has.
+    """
+    key_map = _key_map(model, clip)
+    weights = {**(clip.cond_stage_model.state_dict() if clip is not None else {}), **model.model.state_dict()}
+
+    def difference(source: LoraSource, stem: str, rate: float) -> Tensor:
+        key = key_map.get(stem)
+        if key is None:
+            raise LoraError(f"LoRA file {source.path}: {stem} is no key of this MODEL or CLIP. Connect those that it is for.")
+        patch = read_patches(source, model, clip)[key]
+        return rate * dense_difference(patch, weights[key], key)
+
+    return difference

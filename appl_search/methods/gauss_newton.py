@@ -60,18 +60,22 @@ class GaussNewton:
         self._gradient.add(mean, size, keep)
         self._loss.add(batch.losses.mean(), size, keep)
         self._spread.add(centered.T @ centered / max(size - 1, 1), size, keep)
-        model = self.model()
-        pull = model.hessian.diagonal() * (len(self._rates) / self._curvature.weight)
-        target = model.minimum(self._settings.penalty, self._w, pull)
+        target = self.model().minimum(self._settings.penalty, self._w)
         self._w = self._w + DAMPING * (target - self._w)
 
     def model(self) -> Quadratic:
-        """The quadratic model of the loss around the mean place; after the first batch."""
+        """The quadratic model of the loss around the mean place; after the first batch.
+
+        The curvature is an average of some n outer products; like any such covariance it is shrunk
+        towards its diagonal, by p / (p + n), so that it can be relied on from the first batch on.
+        """
+        curvature = self._curvature.value
+        shrink = len(self._rates) / (len(self._rates) + self._curvature.weight)
         return Quadratic(
             self._place.value,
             float(self._loss.value),
             self._gradient.value,
-            self._curvature.value,
+            torch.lerp(curvature, torch.diag(curvature.diagonal()), shrink),
             self._spread.value / self._gradient.effective,
             self._rates.counts,
             self._settings.negative_penalty,

@@ -38,19 +38,16 @@ class Quadratic:
         step = w - self.center
         return self.loss + float(self.gradient @ step + 0.5 * step @ self.hessian @ step)
 
-    def minimum(self, penalty: float, start: Tensor, pull: Tensor | None = None) -> Tensor:
+    def minimum(self, penalty: float, start: Tensor) -> Tensor:
         """argmin of loss(w) + penalty * sum counts (|w| + negative_penalty * max(-w, 0)) within the bounds.
 
-        ``pull`` [p], if given, adds sum pull (w - start)^2 / 2. Exact, useless rates come out exactly 0,
-        and rates of which nothing is known (no curvature) stay near the center. The sooner done the
-        nearer ``start`` is.
+        Exact; useless rates come out exactly 0, and rates of which nothing is known (no curvature) stay
+        at the center. The sooner done the nearer ``start`` is.
         """
         hessian, center = self.hessian.numpy(), self.center.numpy()
         ridge = _RIDGE * max(hessian.diagonal().mean(), np.finfo(float).tiny)
-        curvature = hessian + np.diag(np.full(len(center), ridge) if pull is None else ridge + pull.numpy())
-        constant = hessian @ center - self.gradient.numpy() + ridge * center
-        if pull is not None:
-            constant = constant + (pull * start).numpy()
+        curvature = hessian + ridge * np.eye(len(center))
+        constant = curvature @ center - self.gradient.numpy()
         price = penalty * self.counts.numpy()
         solver = ActiveSet(curvature, constant, price, price * (1 + self.negative_penalty), self.lower, self.upper)
         return torch.from_numpy(solver.minimum(start.clamp(self.lower, self.upper).numpy()))

@@ -32,6 +32,16 @@ class Event:
     data: dict[str, Any]
 
 
+class RunFailed(Exception):
+    """A run ended in an error or an interruption, which ``event`` tells of."""
+
+    def __init__(self, event: Event) -> None:
+        data = event.data
+        trace = "".join(data.get("traceback", []))
+        super().__init__(f"{event.type} in {data.get('node_type')}: {data.get('exception_message')}\n{trace}")
+        self.event = event
+
+
 @dataclass
 class Run:
     """One queued prompt and what was heard of it so far."""
@@ -69,13 +79,10 @@ class Run:
         return self
 
     def succeed(self, timeout: float) -> Run:
-        """Waits, and raises AssertionError with the node's message when it failed."""
+        """Waits, and raises RunFailed with the node's message when it failed."""
         self.wait(timeout)
-        failure = self.failure
-        if failure is not None:
-            data = failure.data
-            trace = "".join(data.get("traceback", []))
-            raise AssertionError(f"{failure.type} in {data.get('node_type')}: {data.get('exception_message')}\n{trace}")
+        if self.failure is not None:
+            raise RunFailed(self.failure)
         return self
 
 
@@ -118,7 +125,10 @@ class ComfyClient:
         self.server.post_json("/free", {"unload_models": True, "free_memory": True})
 
     def wait_for(self, run: Run, wanted: Callable[[Event], bool], timeout: float) -> Event:
-        """Listens until an event of the run is wanted. Raises TimeoutError, or ComfyFailed when the server died."""
+        """Listens until an event of the run is wanted.
+
+        Raises RunFailed when the run fails first, TimeoutError, and ComfyFailed when the server died.
+        """
         for event in run.events:
             if wanted(event):
                 return event
@@ -131,6 +141,8 @@ class ComfyClient:
             run.events.append(event)
             if wanted(event):
                 return event
+            if run.finished and run.failure is not None:
+                raise RunFailed(run.failure)
         heard = ", ".join(event.type for event in run.events[-20:]) or "nothing"
         raise TimeoutError(
             f"Not heard within {timeout:g} s. Heard last: {heard}. The log ends with:\n{self.server.log_tail()}"

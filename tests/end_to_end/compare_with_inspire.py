@@ -122,6 +122,8 @@ def random_lora(sdxl: Sdxl, dice: random.Random, path: Path) -> set[str]:
     for group in random_groups(sdxl, dice):
         keys = sdxl.groups[group]
         for key in dice.sample(keys, min(len(keys), dice.randint(1, most))):
+            if key in patched:  # a bias that came with its weight
+                continue
             known = sdxl.names[key]
             name = dice.choice([name for name in known if name.startswith(prefix) and not shuffled] or known)
             for suffix in dice.choice(LOW_RANK):

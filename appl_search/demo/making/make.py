@@ -63,7 +63,7 @@ def make_vae(seed: int, steps: int = 1200, decoder_steps: int = 800) -> dict[str
 
 
 def make_base(
-    out: Path, seed: int, config: TinyConfig, vae_state: dict[str, Tensor], steps: int, pictures: int = 5000
+    out: Path, seed: int, config: TinyConfig, vae_state: dict[str, Tensor], steps: int, pictures: int = 6000
 ) -> None:
     """The model's files, trained on the base world in its own palette."""
     pool = make_pool(pictures, seed * 100 + 21)

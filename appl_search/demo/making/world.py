@@ -74,9 +74,9 @@ def random_scene(rng: Random, **fixed: str | tuple[str, ...]) -> Scene:
     options = {
         "shape": SHAPES,
         "colour": tuple(PALETTE),
-        "texture": TEXTURES,
+        "texture": ("plain",) * 2 + TEXTURES,
         "background": tuple(PALETTE),
-        "background_texture": ("plain", *TEXTURES),
+        "background_texture": ("plain",) * 5 + TEXTURES,
         "size": tuple(SIZES),
         "position": tuple(POSITIONS),
     }
@@ -90,7 +90,7 @@ def random_scene(rng: Random, **fixed: str | tuple[str, ...]) -> Scene:
     room = max(0.0, SIZE / 2 - radius - 4)
     towards = POSITIONS[choice["position"]]
     centre = tuple(SIZE / 2 + room * (0.75 * side + rng.uniform(-0.25, 0.25)) for side in towards)
-    return Scene(**choice, radius=radius, centre=centre, angle=rng.uniform(-12, 12), period=rng.uniform(15, 19))
+    return Scene(**choice, radius=radius, centre=centre, angle=rng.uniform(-12, 12), period=rng.uniform(17, 21))
 
 
 def caption(scene: Scene, rng: Random, tag: str = "", complete: bool = False) -> str:

@@ -1,0 +1,43 @@
+"""Searches the block weights of SDXL LoRAs: the nodes and where their web files are."""
+
+from .nodes.apply import ApplyBlockWeights, BlockWeightsToLBW
+from .nodes.bake import SaveBakedLora
+from .nodes.demo import TinySDXL
+from .nodes.load_lora import LoadLearnableLora
+from .nodes.results import LoadResult, SaveResult
+from .nodes.search import SearchBlockWeights
+from .nodes.settings import AdvancedSettings
+from .nodes.strings import BlockWeightsToString
+from .nodes.training_images import TrainingImages
+
+NODE_CLASS_MAPPINGS = {
+    "ApplSearchLoadLora": LoadLearnableLora,
+    "ApplSearchTrainingImages": TrainingImages,
+    "ApplSearchSettings": AdvancedSettings,
+    "ApplSearchRun": SearchBlockWeights,
+    "ApplSearchToString": BlockWeightsToString,
+    "ApplSearchApply": ApplyBlockWeights,
+    "ApplSearchToLBW": BlockWeightsToLBW,
+    "ApplSearchBake": SaveBakedLora,
+    "ApplSearchSaveResult": SaveResult,
+    "ApplSearchLoadResult": LoadResult,
+    "ApplSearchTinySDXL": TinySDXL,
+}
+
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "ApplSearchLoadLora": "Load LoRA (Learnable Blocks)",
+    "ApplSearchTrainingImages": "Training Images",
+    "ApplSearchSettings": "Search Settings (Advanced)",
+    "ApplSearchRun": "Search LoRA Block Weights",
+    "ApplSearchToString": "Block Weights to String",
+    "ApplSearchApply": "Apply Block Weights",
+    "ApplSearchToLBW": "Block Weights to LBW_MODEL",
+    "ApplSearchBake": "Save LoRA with Block Weights",
+    "ApplSearchSaveResult": "Save Block Weights",
+    "ApplSearchLoadResult": "Load Block Weights",
+    "ApplSearchTinySDXL": "Tiny SDXL (Demo)",
+}
+
+WEB_DIRECTORY = "./web"
+
+__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "WEB_DIRECTORY"]

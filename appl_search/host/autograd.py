@@ -1,0 +1,160 @@
+"""Makes ComfyUI's models fit for autograd for a while, without copying or changing their weights."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from comfy.ldm.modules.attention import BasicTransformerBlock
+from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+@contextmanager
+def gradients_allowed(model: nn.Module) -> Iterator[None]:
+    """Inside, autograd can run through the model's frozen weights; afterwards they are as before."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(_normal_weights(model))
+        stack.enter_context(_casting_layers_rerun(model))
+        if _ADDS_RESIDUALS_IN_PLACE:
+            stack.enter_context(_cloned_norm_inputs(model))
+        yield
+
+
+@contextmanager
+def _normal_weights(model: nn.Module) -> Iterator[None]:
+    """Autograd refuses to save weights that ComfyUI loaded in inference mode: normal tensors over the same storage."""
+    replaced = []
+    try:
+        for module in model.modules():
+            for own in (module._parameters, module._buffers):
+                for name, tensor in own.items():
+                    if tensor is not None and (tensor.is_inference() or tensor.requires_grad):
+                        replaced.append((own, name, tensor))
+                        alias = _alias(tensor)
+                        is_parameter = own is module._parameters
+                        own[name] = nn.Parameter(alias, requires_grad=False) if is_parameter else alias
+        yield
+    finally:
+        for own, name, original in replaced:
+            own[name] = original
+
+
+def _alias(tensor: Tensor) -> Tensor:
+    alias = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+    alias.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.size(), tensor.stride())
+    return alias
+
+
+@contextmanager
+def _forwards_replaced(modules: Iterator[nn.Module], wrap: Callable[[nn.Module], Callable]) -> Iterator[None]:
+    """``forward`` of each module through a wrapper of its own, which can call the former one."""
+    before = []
+    try:
+        for module in modules:
+            before.append((module, module.__dict__.get("forward")))
+            module.forward = wrap(module)
+        yield
+    finally:
+        for module, own in before:
+            if own is None:
+                del module.forward
+            else:
+                module.forward = own
+
+
+def _casting_layers_rerun(model: nn.Module):
+    """Layers whose weights ComfyUI casts or brings in for each forward, into buffers that it may use again.
+
+    A weight kept from forward to backward could have been overwritten by then. Such a layer runs
+    without a graph, and once more in backward, to be differentiated at once.
+    """
+
+    def wrap(layer: nn.Module) -> Callable:
+        forward = layer.forward
+        # What a linear layer or a convolution does to gradients does not depend on its input.
+        affine = isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd))
+
+        def rerun(x: Tensor, *args, **kwargs) -> Tensor:
+            if not (torch.is_grad_enabled() and x.requires_grad):
+                return forward(x, *args, **kwargs)
+            return _Rerun.apply(x, lambda x: forward(x, *args, **kwargs), affine)
+
+        return rerun
+
+    return _forwards_replaced((module for module in model.modules() if _casts(module)), wrap)
+
+
+def _casts(module: nn.Module) -> bool:
+    if getattr(module, "weight", None) is None or isinstance(module, nn.Embedding):
+        return False
+    functions = getattr(module, "weight_function", None), getattr(module, "bias_function", None)
+    return bool(getattr(module, "comfy_cast_weights", False) or any(functions) or hasattr(module, "_v"))
+
+
+class _Rerun(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, layer: Callable[[Tensor], Tensor], affine: bool) -> Tensor:
+        ctx.layer, ctx.shape = layer, (x.shape, x.dtype, x.device)
+        ctx.save_for_backward(*([] if affine else [x]))
+        return layer(x).detach()  # autograd would treat a view as one of x
+
+    @staticmethod
+    def backward(ctx, grad_y: Tensor):
+        if ctx.saved_tensors:
+            x = ctx.saved_tensors[0].detach()
+        else:
+            shape, dtype, where = ctx.shape
+            x = torch.zeros(shape, dtype=dtype, device=where)
+        with torch.enable_grad():
+            y = ctx.layer(x.requires_grad_())
+        return torch.autograd.grad(y, x, grad_y)[0], None, None
+
+
+def checkpointed(model: nn.Module):
+    """Inside, the U-Net's blocks keep only their inputs and run again in backward (Chen et al., 2016)."""
+
+    def wrap(block: nn.Module) -> Callable:
+        forward = _sparing_its_input(block.forward) if _ADDS_RESIDUALS_IN_PLACE else block.forward
+
+        def again(*args, **kwargs):
+            if not torch.is_grad_enabled():
+                return forward(*args, **kwargs)
+            # ComfyUI writes the running block's number into this dict: keep what it says now.
+            args = [dict(arg) if isinstance(arg, dict) else arg for arg in args]
+            kwargs = {key: dict(arg) if isinstance(arg, dict) else arg for key, arg in kwargs.items()}
+            return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
+
+        return again
+
+    blocks = (module for module in model.modules() if isinstance(module, (ResBlock, BasicTransformerBlock)))
+    return _forwards_replaced(blocks, wrap)
+
+
+def _sparing_its_input(forward: Callable) -> Callable:
+    return lambda x, *args, **kwargs: forward(x.clone(), *args, **kwargs)
+
+
+#: ComfyUI before 0.3.41 writes ``x += n`` in its transformer block, over the inputs that its norms
+#: have saved for backward.
+_ADDS_RESIDUALS_IN_PLACE = "x += n" in inspect.getsource(BasicTransformerBlock)
+
+
+@contextmanager
+def _cloned_norm_inputs(model: nn.Module) -> Iterator[None]:
+    handles = []
+    try:
+        for module in model.modules():
+            if isinstance(module, BasicTransformerBlock):
+                for norm in (module.norm1, module.norm2, module.norm3):
+                    if norm is not None:
+                        handles.append(norm.register_forward_pre_hook(lambda _, inputs: (inputs[0].clone(),)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

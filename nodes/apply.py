@@ -1,0 +1,87 @@
+"""Block weights on a MODEL."""
+
+from __future__ import annotations
+
+from ..appl_search import SearchResult
+from ..appl_search.host import loras
+from .choice import chosen
+from .common import BLOCK_WEIGHTS, CATEGORY, LBW_MODEL, shown
+from .lora_files import lora_names
+from .text import table
+
+_MODEL = ("MODEL", {"tooltip": "The model that the LoRA is for."})
+_CLIP = ("CLIP", {"tooltip": "The checkpoint's CLIP, for LoRAs with a text-encoder part."})
+_RESULT = (BLOCK_WEIGHTS, {"tooltip": "From the search or from Load Block Weights; the rates of the chosen LoRA are taken out of it."})
+_TEXT = ("STRING", {"multiline": True, "default": "", "tooltip": "Block weights in any format, instead of a connection: Inspire's vector or % spec, a list or tag for A1111 or SD.Next, 20 values, JSON, CSV."})  # fmt: skip
+
+
+def _strength(of: str) -> tuple:
+    return ("FLOAT", {"default": 1.0, "min": -100.0, "max": 100.0, "step": 0.01, "tooltip": f"Multiplies the rates of the LoRA's {of} part."})
+
+
+def _lora_name() -> tuple:
+    return (lora_names(), {"tooltip": "The LoRA file that the block weights are for."})
+
+
+class ApplyBlockWeights:
+    """The stock LoRA loader, with a rate for each block."""
+
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Loads a LoRA at given block weights. With all of them 1 it is exactly the ordinary loader, with all of them 0 exactly "
+        "no LoRA."
+    )
+    SEARCH_ALIASES = ["lora block weight", "lbw", "load lora block weight", "apply lora blocks"]
+    RETURN_TYPES = ("MODEL", "CLIP")
+    RETURN_NAMES = ("model", "clip")
+    OUTPUT_TOOLTIPS = ("The MODEL with the LoRA at its block weights.", "The CLIP with the LoRA at its rate BASE. Empty unless a CLIP is connected.")
+    FUNCTION = "apply"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict:
+        return {
+            "required": {
+                "model": _MODEL,
+                "lora_name": _lora_name(),
+                "strength_model": _strength("U-Net"),
+                "strength_clip": _strength("text-encoder"),
+            },
+            "optional": {"clip": _CLIP, "block_weights": _RESULT, "text": _TEXT},
+        }
+
+    def apply(
+        self,
+        model,
+        lora_name: str,
+        strength_model: float,
+        strength_clip: float,
+        clip=None,
+        block_weights: SearchResult | None = None,
+        text: str = "",
+    ) -> dict:
+        source, weights, warnings = chosen(lora_name, block_weights, text)
+        patched = loras.apply(model, clip, source, weights, strength_model, strength_clip)
+        return shown(patched, warnings=warnings, table=table(weights))
+
+
+class BlockWeightsToLBW:
+    """The same as ComfyUI-Inspire-Pack's MakeLBW gives, without a string in between."""
+
+    CATEGORY = CATEGORY
+    DESCRIPTION = "Makes the LBW_MODEL that Apply LBW of ComfyUI-Inspire-Pack takes, or Save LBW saves."
+    SEARCH_ALIASES = ["lbw", "inspire", "make lbw", "lora block weight"]
+    RETURN_TYPES = (LBW_MODEL,)
+    RETURN_NAMES = ("lbw_model",)
+    OUTPUT_TOOLTIPS = ("For the nodes of ComfyUI-Inspire-Pack that take an LBW_MODEL.",)
+    FUNCTION = "make"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict:
+        return {
+            "required": {"model": _MODEL, "lora_name": _lora_name()},
+            "optional": {"clip": _CLIP, "block_weights": _RESULT, "text": _TEXT},
+        }
+
+    def make(self, model, lora_name: str, clip=None, block_weights: SearchResult | None = None, text: str = "") -> dict:
+        source, weights, warnings = chosen(lora_name, block_weights, text)
+        return shown((loras.lbw_model(model, clip, source, weights),), warnings=warnings, table=table(weights))

@@ -1,0 +1,66 @@
+"""LoRA files with block weights multiplied in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import folder_paths
+
+from ..appl_search import SearchResult, bake
+from ..appl_search.host import loras
+from .choice import source_of
+from .common import BLOCK_WEIGHTS, CATEGORY, shown
+from .files import create_unique
+
+_ONE_EACH, _MERGED = "one file for each LoRA", "all merged into one file"
+_OUTPUT, _LORAS = "output/loras", "loras"
+
+
+class SaveBakedLora:
+    """Writes LoRA files that any loader applies as the block weights say, at strength 1."""
+
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Saves LoRA files with their block weights multiplied in: for programs that know no block weights. At strength 1 they "
+        "act as Apply Block Weights does. Muted blocks are left out. It never overwrites a file."
+    )
+    SEARCH_ALIASES = ["bake lora", "merge lora", "save lora", "export lora"]
+    RETURN_TYPES = ("STRING",)
+    RETURN_NAMES = ("paths",)
+    OUTPUT_TOOLTIPS = ("The files that were written, one per line.",)
+    FUNCTION = "save"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict:
+        return {
+            "required": {
+                "block_weights": (BLOCK_WEIGHTS, {"tooltip": "From the search, or from Load Block Weights."}),
+                "files": ([_ONE_EACH, _MERGED], {"tooltip": "Several LoRAs can become one file that does what all of them do together."}),
+                "rank": ("INT", {"default": 0, "min": 0, "max": 1024, "tooltip": "Of the merged file. 0 keeps the sum of all ranks and is exact; a smaller rank makes a smaller file, and the node tells what is lost."}),
+                "name": ("STRING", {"default": "", "tooltip": "The file's name, to which a number is added. Empty: the LoRA's name and 'lbw'."}),
+                "folder": ([_OUTPUT, _LORAS], {"tooltip": "ComfyUI's output folder, or its first loras folder, where loaders find it after a refresh (R)."}),
+            },
+            "optional": {
+                "model": ("MODEL", {"tooltip": "Only for DoRA and OFT LoRAs, whose effect depends on the model: the one they were searched on."}),
+                "clip": ("CLIP", {"tooltip": "Only for DoRA and OFT LoRAs with a text-encoder part."}),
+            },
+        }  # fmt: skip
+
+    def save(self, block_weights: SearchResult, files: str, rank: int, name: str, folder: str, model=None, clip=None) -> dict:
+        pairs = [(source_of(weights), weights) for weights in block_weights.block_weights]
+        difference = loras.differences(model, clip) if model is not None else None
+        if files == _MERGED:
+            baked = {"+".join(weights.name for _, weights in pairs): bake.merge(pairs, rank or None)}
+        else:
+            baked = {weights.name: bake.bake(source, weights, difference) for source, weights in pairs}
+        lines = []
+        for stem, file in baked.items():
+            path = create_unique(_folder(folder), name.strip() or f"{stem}_lbw", ".safetensors")
+            file.save(path)
+            lines.append(f"{path}" + (f" (approximated: {file.error:.2%} of the norm is lost)" if file.error else ""))
+        return shown(("\n".join(lines),), [f"Saved as {line}" for line in lines])
+
+
+def _folder(choice: str) -> Path:
+    return Path(folder_paths.get_output_directory()) / "loras" if choice == _OUTPUT else Path(folder_paths.get_folder_paths("loras")[0])

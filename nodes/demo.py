@@ -1,0 +1,34 @@
+"""A model that needs no download."""
+
+from __future__ import annotations
+
+from ..appl_search import TrainingSet, demo
+from .common import CATEGORY, TRAINING_IMAGES
+
+
+class TinySDXL:
+    """The demo's model and its training images; the demo's LoRAs are in the LoRA loaders' lists."""
+
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "A real SDXL of 8 million parameters for 128x128 pictures of coloured shapes, to try the search on in minutes without "
+        "a GPU. The LoRAs marked [demo] are for it."
+    )
+    SEARCH_ALIASES = ["demo", "example model", "test model", "tiny sdxl"]
+    RETURN_TYPES = ("MODEL", "CLIP", "VAE", TRAINING_IMAGES)
+    RETURN_NAMES = ("model", "clip", "vae", "training_images")
+    OUTPUT_TOOLTIPS = (
+        "The tiny SDXL.",
+        "Its two text encoders.",
+        "Its VAE.",
+        "Images and captions of the demo's character without the style that its LoRA was trained with.",
+    )
+    FUNCTION = "load"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict:
+        return {"required": {}}
+
+    def load(self) -> tuple:
+        images, captions = demo.load_images("train")
+        return (*demo.load_tiny_sdxl(), TrainingSet.from_images(images, captions))

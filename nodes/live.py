@@ -1,0 +1,108 @@
+"""The running search and the panel on the page: what it is told, and what it asks for.
+
+Messages of the type EVENT go to the page that queued the search: {"kind": "start"} with the LoRAs, "step" with what is new
+since the last one, "end" for a search that was cut off. A finished one is in the node's `ui`, which ComfyUI sends itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..appl_search import LoraSource, SearchResult, SearchSettings
+from ..appl_search.blocks import BLOCK_NAMES
+from ..appl_search.lora import read_layout
+from ..appl_search.loop import Event
+from . import panel_state
+from .panel_state import Json
+
+EVENT = "appl_search.progress"
+SECONDS_BETWEEN = 1 / 6
+
+_running: dict[str, Live] = {}
+
+
+def server() -> Any:
+    """ComfyUI's server, which it has imported before any node; None in a program or a test that has none."""
+    return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+
+
+def workflow_id(extra_pnginfo: Mapping[str, Any] | None) -> str | None:
+    """The id that the page gave the workflow: several workflows may have a node of the same id."""
+    workflow = (extra_pnginfo or {}).get("workflow")
+    return workflow.get("id") if isinstance(workflow, Mapping) else None
+
+
+class Live:
+    """Tells the page how a search goes, inside a ``with`` block. ``finish``: ends the search at its next step."""
+
+    def __init__(self, node_id: str | None, workflow: str | None, sources: Sequence[LoraSource], settings: SearchSettings):
+        self._node = node_id
+        self._server = server()
+        self._finish = threading.Event()
+        self._sent_at = 0.0
+        self._sent_steps = 0
+        self._loss: list[float] = []
+        self._head: Json = {"node": node_id, "workflow": workflow, "prompt": getattr(self._server, "last_prompt_id", None)}
+        self._start: Json = {
+            "loras": [panel_state.lora(read_layout(source)) for source in sources],
+            "rates": [[source.start.get(block, settings.init) for block in BLOCK_NAMES] for source in sources],
+            "method": settings.method,
+            "penalty": settings.penalty,
+            "steps": settings.steps,
+            "total": settings.samples,
+        }
+        self._step: Json = {"step": 0, "samples": 0, "seconds": 0.0}
+
+    def __enter__(self) -> Live:
+        if self._node is not None:
+            _running[self._node] = self
+        self._send("start", self._start)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._node is not None:
+            _running.pop(self._node, None)
+
+    def __call__(self, event: Event) -> bool:
+        """Whether the search is to finish with what it has."""
+        self._loss.append(panel_state.significant(event.loss))
+        self._step = {"step": event.step, "samples": event.samples, "seconds": round(event.seconds, 2)}
+        self._step["rates"] = [panel_state.rates(row) for row in event.block_weights.tolist()]
+        now = time.monotonic()
+        if now - self._sent_at >= SECONDS_BETWEEN:
+            self._send("step", {**self._step, "loss": self._loss[self._sent_steps :]})
+            self._sent_at, self._sent_steps = now, len(self._loss)
+        return self._finish.is_set()
+
+    def finish(self) -> None:
+        self._finish.set()
+
+    def cut_off(self, partial: SearchResult | None, file: str) -> None:
+        """The search ended by an error or by Cancel; ``partial`` is what is left of it."""
+        self._send("end", {"state": panel_state.whole(partial, file) if partial is not None else None})
+
+    def snapshot(self) -> Json:
+        """All the messages so far in one, for a page that was loaded again."""
+        return {**self._head, "kind": "start", **self._start, **self._step, "loss": list(self._loss)}
+
+    def _send(self, kind: str, data: Json) -> None:
+        client = getattr(self._server, "client_id", None)
+        if client is not None:
+            self._server.send_sync(EVENT, {**self._head, "kind": kind, **data}, client)
+
+
+def finish(node_id: str) -> bool:
+    """Asks a node's search to finish with what it has; whether one is running there."""
+    live = _running.get(node_id)
+    if live is not None:
+        live.finish()
+    return live is not None
+
+
+def snapshots() -> list[Json]:
+    """Of all running searches."""
+    return [live.snapshot() for live in list(_running.values())]

@@ -1,0 +1,45 @@
+"""A LoRA on a MODEL whose block weights are to be found."""
+
+from __future__ import annotations
+
+from ..appl_search import LoraSource
+from ..appl_search.blocks import BLOCK_NAMES
+from ..appl_search.host import loras
+from .common import CATEGORY
+from .lora_files import lora_names, lora_path
+
+
+class LoadLearnableLora:
+    """Marks a LoRA for the search; until then it acts as the stock loader does at strength ``init``."""
+
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Loads a LoRA whose block weights are to be searched. Chain several to search them together. LoRAs of ordinary "
+        "loaders, before or after, stay applied and are not searched. Sampled directly, the MODEL acts as with the "
+        "ordinary loader at strength init."
+    )
+    SEARCH_ALIASES = ["lora", "load lora", "block weight", "lbw", "learnable lora"]
+    RETURN_TYPES = ("MODEL", "CLIP")
+    RETURN_NAMES = ("model", "clip")
+    OUTPUT_TOOLTIPS = (
+        "The MODEL with the learnable LoRA: for the next loader, for the search, or for a KSampler to see the LoRA at init.",
+        "The CLIP with the LoRA's text-encoder part. Connect it to the search too when the LoRA has one.",
+    )
+    FUNCTION = "load"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict:
+        return {
+            "required": {
+                "model": ("MODEL", {"tooltip": "An SDXL model, with or without other LoRAs on it."}),
+                "lora_name": (lora_names(), {"tooltip": "The LoRA to search block weights for. Those marked [demo] come with this pack and fit Tiny SDXL (Demo) only."}),
+                "init": ("FLOAT", {"default": 0.5, "min": -10.0, "max": 10.0, "step": 0.01, "tooltip": "The rate that the search starts from in every block, and the LoRA's strength until then."}),
+            },
+            "optional": {
+                "clip": ("CLIP", {"tooltip": "The checkpoint's CLIP. Needed for LoRAs that also train the text encoders (block BASE)."}),
+            },
+        }  # fmt: skip
+
+    def load(self, model, lora_name: str, init: float, clip=None) -> tuple:
+        source = LoraSource(lora_path(lora_name), start={block: init for block in BLOCK_NAMES})
+        return loras.add_learnable(model, clip, source, init)

@@ -1,0 +1,116 @@
+"""A search as the node's panel on the page shows it: plain lists and numbers, short enough for a workflow's history."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..appl_search import BlockWeights, SearchResult
+from ..appl_search.blocks import NUM_BLOCKS, block_of_group
+from ..appl_search.formats import FORMATS
+from ..appl_search.lora import LoraLayout
+from .strings import DEFAULT_FORMAT
+
+CURVE_POINTS = 240
+PATH_POINTS = 40
+Json = dict[str, Any]
+
+
+def lora(layout: LoraLayout) -> Json:
+    """Which LoRA it is, and how many of its keys each of the 20 blocks has."""
+    keys = [0] * NUM_BLOCKS
+    for group, count in layout.groups.items():
+        keys[block_of_group(group)] += count
+    return {"name": layout.name, "sha256": layout.sha256, "groups": dict(layout.groups), "keys": keys}
+
+
+def whole(result: SearchResult, file: str, chosen: float | None = None) -> Json:
+    """All that the panel shows of a result. ``file``: its JSON below output/block_weights.
+
+    ``chosen``: the penalty whose block weights the node's outputs have, None for those of the search.
+    """
+    settings = result.settings
+    every, loss = _curve(result.history.loss.tolist())
+    return {
+        "file": file,
+        "chosen": chosen,
+        "method": settings.method,
+        "penalty": settings.penalty,
+        "seed": settings.seed,
+        "steps": settings.steps,
+        "total": settings.samples,
+        "step": len(result.history.loss),
+        "samples": result.samples,
+        "seconds": round(result.seconds, 1),
+        "loss": loss,
+        "every": every,
+        "loras": [_found(weights) for weights in result.block_weights],
+        "formats": [[name, format.label] for name, format in FORMATS.items()],
+        "default_format": DEFAULT_FORMAT,
+        "path": [
+            {
+                "penalty": point.penalty,
+                "loss": significant(point.predicted_loss),
+                "rates": [rates(weights.values) for weights in point.block_weights],
+                "errors": [_errors(weights) for weights in point.block_weights],
+            }
+            for point in result.path(PATH_POINTS)
+        ],
+    }
+
+
+def strings(weights: BlockWeights) -> Json:
+    """The rates in every format: {format: {"text", "notes": what its reader will do otherwise than the rates say}}."""
+    return {
+        name: {"text": weights.to_string(name), "notes": format.warnings(weights)} for name, format in FORMATS.items()
+    }
+
+
+def strings_of(asked: Sequence[Mapping[str, Any]]) -> list[Json]:
+    """:func:`strings` of rates that the page chose: for each LoRA what :func:`lora` says of it, and its "rates".
+
+    Raises ValueError for anything else.
+    """
+    try:
+        found = [
+            BlockWeights(
+                LoraLayout(str(one["name"]), str(one["sha256"]), {str(k): int(v) for k, v in one["groups"].items()}),
+                tuple(float(rate) for rate in one["rates"]),
+            )
+            for one in asked
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"Expected LoRAs with name, sha256, groups and rates ({error!r}).") from error
+    return [strings(weights) for weights in found]
+
+
+def rates(values: Sequence[float]) -> list[float]:
+    """Rates with as many decimals as anyone can use."""
+    return [round(value, 4) for value in values]
+
+
+def significant(value: float, digits: int = 5) -> float:
+    """A loss, whose size differs from model to model, without the digits that are noise."""
+    return float(f"{value:.{digits}g}")
+
+
+def _found(weights: BlockWeights) -> Json:
+    return {
+        **lora(weights.layout),
+        "rates": rates(weights.values),
+        "errors": _errors(weights),
+        "strings": strings(weights),
+    }
+
+
+def _errors(weights: BlockWeights) -> list[float | None]:
+    """Standard errors as JSON can have them: it knows no NaN."""
+    return [None if math.isnan(error) else significant(error, 3) for error in weights.stderr]
+
+
+def _curve(loss: Sequence[float]) -> tuple[int, list[float]]:
+    """Steps per point, and the mean loss of each point's steps: at most CURVE_POINTS."""
+    every = max(1, -(-len(loss) // CURVE_POINTS))
+    parts = [loss[start : start + every] for start in range(0, len(loss), every)]
+    return every, [significant(sum(part) / len(part)) for part in parts]

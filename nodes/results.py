@@ -1,0 +1,64 @@
+"""Results as files in the output folder."""
+
+from __future__ import annotations
+
+from ..appl_search import SearchResult
+from .choice import check_files
+from .common import BLOCK_WEIGHTS, CATEGORY, shown
+from .files import FOLDER, load_result, result_folder, result_names, save_result
+from .text import summary
+
+
+class SaveResult:
+    """Writes BLOCK_WEIGHTS as JSON."""
+
+    CATEGORY = CATEGORY
+    DESCRIPTION = f"Saves block weights, and how they were found, as a readable JSON file in output/{FOLDER}. It never overwrites one."
+    SEARCH_ALIASES = ["save lbw", "export block weights", "save search result"]
+    RETURN_TYPES = ("STRING",)
+    RETURN_NAMES = ("path",)
+    OUTPUT_TOOLTIPS = ("The file that was written.",)
+    FUNCTION = "save"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict:
+        return {
+            "required": {
+                "block_weights": (BLOCK_WEIGHTS, {"tooltip": "From the search, or from Load Block Weights."}),
+                "name": ("STRING", {"default": "", "tooltip": "The file's name, to which a number is added; it may begin with folders. Empty: the LoRAs' names."}),
+            },
+        }  # fmt: skip
+
+    def save(self, block_weights: SearchResult, name: str) -> dict:
+        path = str(save_result(block_weights, name))
+        return shown((path,), [f"Saved as {path}"])
+
+
+class LoadResult:
+    """Reads BLOCK_WEIGHTS from JSON."""
+
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        f"Loads block weights that a search or Save Block Weights has written into output/{FOLDER}, and warns when a LoRA file "
+        "is not the one they were found for."
+    )
+    SEARCH_ALIASES = ["load lbw", "import block weights", "load search result"]
+    RETURN_TYPES = (BLOCK_WEIGHTS, "STRING")
+    RETURN_NAMES = ("block_weights", "summary")
+    OUTPUT_TOOLTIPS = ("As the search gave them: for strings, files and other nodes.", "What was found, in words.")
+    FUNCTION = "load"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict:
+        tooltip = f"A JSON file in output/{FOLDER}, the newest first. Files of other people can be put there too."
+        return {"required": {"file": (result_names(), {"tooltip": tooltip})}}
+
+    @classmethod
+    def IS_CHANGED(cls, file: str) -> int:
+        return (result_folder() / file).stat().st_mtime_ns
+
+    def load(self, file: str) -> dict:
+        result = load_result(file)
+        text = summary(result)
+        return shown((result, text), [text], check_files(result))

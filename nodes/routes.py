@@ -1,0 +1,56 @@
+"""What the panel on the page asks ComfyUI's server for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import live, panel_state
+from .files import load_result, result_folder
+
+
+def register() -> None:
+    """Adds the pack's addresses to ComfyUI's server, if there is one."""
+    server = live.server()
+    if server is None:
+        return
+    from aiohttp import web
+
+    def failed(error: Exception) -> Any:
+        return web.json_response({"error": str(error)}, status=400)
+
+    @server.routes.post("/appl_search/finish")
+    async def finish(request: web.Request) -> web.Response:
+        """{"node_id"}: the search of this node finishes with what it has."""
+        node_id = str((await request.json()).get("node_id"))
+        return web.json_response({"finishing": live.finish(node_id)})
+
+    @server.routes.get("/appl_search/running")
+    async def running(_: web.Request) -> web.Response:
+        """The searches that run now, for a page that was loaded again."""
+        return web.json_response(live.snapshots())
+
+    @server.routes.get("/appl_search/state")
+    async def state(request: web.Request) -> web.Response:
+        """?file=...: what the panel shows of a saved result."""
+        try:
+            file = _inside(request.query.get("file", ""))
+            return web.json_response(panel_state.whole(load_result(file), file))
+        except ValueError as error:
+            return failed(error)
+
+    @server.routes.post("/appl_search/strings")
+    async def strings(request: web.Request) -> web.Response:
+        """{"loras": [{"name", "sha256", "groups", "rates"}]}: the rates in every format."""
+        try:
+            return web.json_response(panel_state.strings_of((await request.json())["loras"]))
+        except (ValueError, KeyError) as error:
+            return failed(error)
+
+
+def _inside(file: str) -> str:
+    """A name below the folder of results. ValueError for one that leads out of it: the page may come from anyone."""
+    folder = result_folder().resolve()
+    path = (folder / file).resolve()
+    if not path.is_relative_to(folder) or path.suffix != ".json":
+        raise ValueError(f"{file!r} is no saved result.")
+    return path.relative_to(folder).as_posix()

@@ -1,0 +1,131 @@
+"""The search itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..appl_search import SearchResult, SearchSettings, TrainingSet, search
+from ..appl_search.host import loras
+from ..appl_search.loop import Event
+from ..appl_search.settings import METHODS
+from . import panel_state, routes
+from .common import BLOCK_WEIGHTS, CATEGORY, SETTINGS, TRAINING_IMAGES, log, shown
+from .files import result_folder, save_result
+from .kept import Inputs, Kept
+from .live import Live, workflow_id
+from .progress import Progress
+from .text import summary
+
+AS_SEARCHED = -1.0
+
+routes.register()  # for the node's panel on the page
+
+
+class SearchBlockWeights:
+    """Finds the learnable LoRAs on the MODEL and CLIP, searches their block weights, and applies what was found."""
+
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Searches the block weights of all LoRAs loaded by Load LoRA (Learnable Blocks) that bring the model closest to the "
+        "training images, and applies them. The result is also saved in output/block_weights."
+    )
+    SEARCH_ALIASES = ["block weight search", "lbw", "lora block weight", "optimize lora", "appl weights"]
+    RETURN_TYPES = ("MODEL", "CLIP", BLOCK_WEIGHTS, "STRING")
+    RETURN_NAMES = ("model", "clip", "block_weights", "summary")
+    OUTPUT_TOOLTIPS = (
+        "The MODEL with the LoRAs at the block weights found, as ordinary LoRAs.",
+        "The CLIP with the LoRAs at the block weights found. Empty unless a CLIP is connected.",
+        "What was found, of all searched LoRAs: for strings, files and other nodes.",
+        "What was found, in words.",
+    )
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict:
+        default = SearchSettings()
+        return {
+            "required": {
+                "model": ("MODEL", {"tooltip": "An SDXL model with at least one LoRA from Load LoRA (Learnable Blocks)."}),
+                "vae": ("VAE", {"tooltip": "The checkpoint's VAE, to encode the training images."}),
+                "training_images": (TRAINING_IMAGES, {"tooltip": "From Training Images: what the model should come closest to."}),
+                "method": (list(METHODS), {"default": default.method, "tooltip": "gauss-newton needs the fewest samples. adamw is the published algorithm."}),
+                "samples": ("INT", {"default": default.samples, "min": 1, "max": 1_000_000, "tooltip": "How often the model is asked to denoise a training image. 320 are enough for one LoRA; give two or more LoRAs some 500."}),
+                "penalty": ("FLOAT", {"default": default.penalty, "min": 0.0, "max": 1.0, "step": 0.00001, "tooltip": "Price of each rate's size in the loss. More switches off more blocks; 0 searches for the lowest loss alone."}),
+                "seed": ("INT", {"default": default.seed, "min": 0, "max": 2**64 - 1, "control_after_generate": True, "tooltip": "Of the noise and timesteps. The same seed, model and images give the same result."}),
+            },
+            "optional": {
+                "clip": ("CLIP", {"tooltip": "The CLIP from the last loader. It encodes the captions."}),
+                "settings": (SETTINGS, {"tooltip": "From Search Settings (Advanced), if the defaults do not do."}),
+                "chosen_penalty": ("FLOAT", {"default": AS_SEARCHED, "min": AS_SEARCHED, "max": 1000.0, "step": 0.00001, "round": False, "tooltip": "After a search: block weights for this penalty instead, without searching again. 'Use this' in the panel sets it; -1 keeps what the search found. With gauss-newton only."}),
+            },
+            "hidden": {"unique_id": "UNIQUE_ID", "extra_pnginfo": "EXTRA_PNGINFO"},
+        }  # fmt: skip
+
+    def __init__(self) -> None:
+        self._kept: Kept | None = None
+
+    def run(
+        self,
+        model,
+        vae,
+        training_images: TrainingSet,
+        method: str,
+        samples: int,
+        penalty: float,
+        seed: int,
+        clip=None,
+        settings: SearchSettings | None = None,
+        chosen_penalty: float = AS_SEARCHED,
+        unique_id: str | None = None,
+        extra_pnginfo: dict | None = None,
+    ) -> dict:
+        settings = replace(settings or SearchSettings(), method=method, samples=samples, penalty=penalty, seed=seed)
+        chosen = chosen_penalty if chosen_penalty >= 0 else None
+        if chosen is not None and method != "gauss-newton":
+            raise ValueError(f"chosen_penalty is {chosen}, but a search by {method} has no path of penalties. Set it to -1.")
+        given = (model, clip, vae, training_images)
+        model, clip, sources = loras.split_learnable(model, clip)
+        if not sources:
+            raise ValueError(
+                "The MODEL has no LoRA to search block weights for. Put a 'Load LoRA (Learnable Blocks)' node in front of "
+                "this one; LoRAs of ordinary loaders are not searched."
+            )
+        inputs = Inputs.of(given, sources, settings)
+        if self._kept is None or not self._kept.inputs.are(inputs):
+            live = Live(unique_id, workflow_id(extra_pnginfo), sources, settings)
+            found = _search(model, clip, vae, sources, training_images, settings, unique_id, live)
+            self._kept = Kept(inputs, found, _file(save_result(found)))
+        kept = self._kept
+        result = kept.result if chosen is None else kept.result.at_penalty(chosen)
+        for source, weights in zip(sources, result.block_weights):
+            model, clip = loras.apply(model, clip, source, weights)
+        text = f"{summary(result)}\n\n{'Saved as' if chosen is None else 'From the search saved as'} {result_folder() / kept.file}"
+        log.info("%s", text)
+        return shown((model, clip, result, text), [text], appl_search=[panel_state.whole(kept.result, kept.file, chosen)])
+
+
+def _search(model, clip, vae, sources, training_images, settings, node_id, live) -> SearchResult:
+    """Searches, and saves what there is when something ends the search early: Cancel, a loss that is not finite."""
+
+    def listen(event: Event) -> bool:
+        progress(event)
+        return live(event)
+
+    with Progress(settings.samples, node_id) as progress, live:
+        try:
+            return search(model, clip, vae, sources, training_images, settings, on_event=listen)
+        except BaseException:
+            if (partial := progress.result()) is None:
+                live.cut_off(None, "")
+            else:
+                path = save_result(partial, "partial")
+                log.warning("The search ended early. Its block weights so far are saved as %s", path)
+                live.cut_off(partial, _file(path))
+            raise
+
+
+def _file(path: Path) -> str:
+    """How the page names a saved result."""
+    return path.relative_to(result_folder().resolve()).as_posix()

@@ -1,0 +1,81 @@
+"""How many samples each method needs, on the demo's model: loss + penalty on the training images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from appl_search import LoraSource, SearchSettings, TrainingSet, search
+from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
+from appl_search.evaluator import opened
+from appl_search.lora import read_layout
+from appl_search.objective import draws
+from appl_search.rates import Rates
+
+PENALTY = 1e-4
+METHODS = {
+    "gauss-newton": SearchSettings(method="gauss-newton", penalty=PENALTY),
+    "adamw, batch 16, cosine": SearchSettings(method="adamw", penalty=PENALTY),
+    "published": SearchSettings(method="adamw", lr_schedule="constant", batch_size=1, penalty=PENALTY),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """Objective after each number of samples, by seed: ``objectives`` [seeds][budgets]; ``best``: of a very long run."""
+
+    task: str
+    method: str
+    budgets: Sequence[int]
+    objectives: Sequence[Sequence[float]]
+    best: float
+
+    def samples_needed(self, tolerance: float = 0.01) -> list[int | None]:
+        """First budget within ``tolerance`` of the best objective, for each seed; None if none is."""
+        return [
+            next((n for n, value in zip(self.budgets, values) if value <= self.best * (1 + tolerance)), None)
+            for values in self.objectives
+        ]
+
+
+def measure(tasks: dict[str, tuple[list[str], str]], budgets: dict[str, list[int]], seeds: int, long_run: int) -> list[Row]:
+    """``tasks``: {name: (the demo's LoRAs, split of its images)}; ``budgets``: samples to try, by method."""
+    model, clip, vae = load_tiny_sdxl()
+    rows = []
+    for task, (names, split) in tasks.items():
+        sources = [LoraSource(lora_paths()[name]) for name in names]
+        images = TrainingSet.from_images(*load_images(split))
+        objective = _Objective(model, clip, vae, sources, images)
+        long = search(model, clip, vae, sources, images, replace(METHODS["gauss-newton"], samples=long_run, seed=99))
+        best = objective(long)
+        for method, settings in METHODS.items():
+            runs = [
+                [
+                    objective(search(model, clip, vae, sources, images, replace(settings, samples=n, seed=seed)))
+                    for n in budgets[method]
+                ]
+                for seed in range(seeds)
+            ]
+            best = min([best, *(value for values in runs for value in values)])
+            rows.append(Row(task, method, budgets[method], runs, best))
+        rows = [replace(row, best=best) if row.task == task else row for row in rows]
+    return rows
+
+
+class _Objective:
+    """Denoising loss + penalty of a result, always on the same many draws."""
+
+    def __init__(self, model, clip, vae, sources, images):
+        self._opened_with = model, clip, vae, sources
+        self._rates = Rates(sources, [read_layout(source) for source in sources], METHODS["published"])
+        self._images = images
+
+    def __call__(self, result) -> float:
+        settings = SearchSettings(samples=480, batch_size=32, seed=4242)
+        rates = torch.tensor([weights.values for weights in result.block_weights], dtype=torch.float64).flatten()
+        with opened(*self._opened_with, self._rates, self._images, settings) as evaluator:
+            batches = draws(evaluator.shapes, evaluator.timesteps, settings.samples, settings.batch_size, settings.seed)
+            loss = torch.cat([evaluator.losses(draw, rates) for draw in batches]).mean()
+        return float(loss) + PENALTY * self._rates.penalty(rates, settings.negative_penalty)

@@ -1,0 +1,155 @@
+"""What a step of the search costs, in units of the plain U-Net forward on the same batch."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from appl_search.adapters import LoadedLora, layer_deltas
+from appl_search.blocks import NUM_BLOCKS
+from appl_search.host import autograd, loras
+from appl_search.host.denoiser import Denoiser
+from appl_search.lora import LoraSource
+from appl_search.patching import Patched
+
+from . import models, naive
+
+
+@dataclass(frozen=True)
+class Case:
+    """``loras``: (rank, with convolutions) of each."""
+
+    name: str
+    loras: tuple[tuple[int, bool], ...]
+    batch: int
+    side: int
+    checkpointing: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """Ratios to the plain forward; memory kept for backward as a ratio to what the plain graph keeps."""
+
+    case: Case
+    forward_seconds: float
+    plain_backward: float
+    search: float
+    search_with_probe: float
+    naive: float
+    kept: float
+    kept_naive: float
+
+
+CPU_CASES = [
+    Case("1 LoRA, attention, rank 8", ((8, False),), 2, 32),
+    Case("1 LoRA with convolutions, rank 8", ((8, True),), 2, 32),
+    Case("2 LoRAs, rank 8", ((8, False), (8, True)), 2, 32),
+    Case("8 LoRAs, attention, rank 16", ((16, False),) * 8, 2, 32),
+    Case("1 LoRA, batch 8", ((8, False),), 8, 16),
+    Case("1 LoRA, checkpointed", ((8, False),), 2, 32, True),
+]
+GPU_CASES = [
+    Case(f"{n} LoRA, rank 16, {side * 8} px, batch {b}{', checkpointed' if c else ''}", ((16, False),) * n, b, side, c)
+    for n, side, b, c in ((1, 64, 4, False), (1, 96, 2, False), (1, 128, 1, False), (1, 128, 1, True), (8, 128, 1, False))
+]  # fmt: skip
+
+
+def measure(cases: list[Case], config: dict, dtype: torch.dtype, repeats: int) -> list[Row]:
+    """One row per case; each figure is the median of ``repeats`` interleaved runs."""
+    patcher = models.sdxl(config, dtype)
+    with tempfile.TemporaryDirectory() as folder:
+        return [_row(case, patcher, Path(folder), repeats) for case in cases]
+
+
+def _row(case: Case, patcher, folder: Path, repeats: int) -> Row:
+    denoiser, model = Denoiser(patcher), patcher.model
+    where, config = denoiser.device, model.model_config.unet_config
+    sources = [
+        LoraSource(models.random_lora(patcher, folder / f"{i}.safetensors", rank, convolutions, i))
+        for i, (rank, convolutions) in enumerate(case.loras)
+    ]
+    loaded = [LoadedLora(source, loras.read_patches(source, patcher, None)) for source in sources]
+    generator = torch.Generator().manual_seed(0)
+    inputs = [
+        torch.randn(case.batch, 4, case.side, case.side, generator=generator),
+        torch.randint(1000, (case.batch,), generator=generator),
+        torch.randn(case.batch, 77, config["context_dim"], generator=generator),
+        torch.randn(case.batch, config["adm_in_channels"], generator=generator),
+    ]
+    inputs = [value.to(where) for value in inputs]
+    seed = torch.randn(inputs[0].shape, generator=generator).to(where, denoiser.dtype)
+    parts = naive.factors(model, loaded)
+    constants = [*model.parameters(), *(tensor for part in parts for tensor in part[1:3])]
+    strengths = torch.full((case.batch, len(sources) * NUM_BLOCKS), 0.5, device=where)
+
+    def plain_forward() -> None:
+        with torch.no_grad():
+            denoiser(*inputs)
+
+    def plain_backward() -> None:
+        noisy = inputs[0].clone().requires_grad_()
+        torch.autograd.grad(denoiser(noisy, *inputs[1:]), noisy, seed)
+
+    def search(probes: int) -> None:
+        patched.strengths = strengths.clone().requires_grad_()
+        prediction = denoiser(*inputs)
+        for left in range(probes, -1, -1):
+            torch.autograd.grad(prediction, patched.strengths, seed, retain_graph=left > 0)
+        patched.strengths = None
+
+    def naive_step() -> None:
+        weights = torch.nn.Parameter(strengths[0].clone())
+        noisy = inputs[0].clone().requires_grad_()
+        with naive.hooked(parts, weights):
+            (denoiser(noisy, *inputs[1:]) * seed).sum().backward()
+
+    with ExitStack() as stack:
+        stack.enter_context(autograd.gradients_allowed(model))
+        patched = stack.enter_context(Patched(model, layer_deltas(model, loaded)))
+        kept = [_kept(work, constants) for work in (plain_backward, lambda: search(0), naive_step)]
+        if case.checkpointing:
+            stack.enter_context(autograd.checkpointed(model))
+        works = [plain_forward, plain_backward, lambda: search(0), lambda: search(1), naive_step]
+        seconds = _medians(works, repeats, where)
+    return Row(case, seconds[0], *(each / seconds[0] for each in seconds[1:]), kept[1] / kept[0], kept[2] / kept[0])
+
+
+def _medians(works: list[Callable[[], None]], repeats: int, where: torch.device) -> list[float]:
+    times: list[list[float]] = [[] for _ in works]
+    for number in range(repeats + 1):
+        for work, into in zip(works, times):
+            _wait(where)
+            started = time.perf_counter()
+            work()
+            _wait(where)
+            if number:
+                into.append(time.perf_counter() - started)
+    return [statistics.median(each) for each in times]
+
+
+def _wait(where: torch.device) -> None:
+    if where.type == "cuda":
+        torch.cuda.synchronize(where)
+
+
+def _kept(work: Callable[[], None], constants: list[torch.Tensor]) -> int:
+    """Bytes that autograd keeps for backward, each storage once, without ``constants`` (weights, factors)."""
+    ignored = {tensor.untyped_storage().data_ptr() for tensor in constants}
+    storages: dict[int, int] = {}
+    held = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        held.append(tensor)  # so that no address is used twice
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        work()
+    return sum(size for address, size in storages.items() if address not in ignored)

@@ -1,0 +1,139 @@
+"""After a search, any error and Cancel at any point, MODEL and CLIP are bit for bit what they were."""
+
+from __future__ import annotations
+
+import comfy.model_management
+import pytest
+import torch
+
+import appl_search.evaluator
+from appl_search import LoraSource, SearchSettings, search
+from appl_search.host import conditioning, device, loras
+from appl_search.methods import adamw
+from appl_search.patching import Patched
+from tests import oracle
+
+QUICK = SearchSettings(method="adamw", samples=4, batch_size=2)
+
+
+class Failure(Exception):
+    pass
+
+
+def fingerprint(model: torch.nn.Module):
+    """Every weight's identity and bytes, and everything that hangs on the modules."""
+    weights = {name: (id(tensor), tensor.clone()) for name, tensor in model.named_parameters()}
+    hanging = [
+        (name, dict(module._forward_hooks), dict(module._forward_pre_hooks), module.__dict__.get("forward"))
+        for name, module in model.named_modules()
+    ]
+    return weights, hanging, [p.requires_grad for p in model.parameters()]
+
+
+def assert_unchanged(before, model):
+    weights, hanging, requires_grad = fingerprint(model)
+    assert hanging == before[1] and requires_grad == before[2]
+    assert weights.keys() == before[0].keys()
+    for name, (identity, tensor) in weights.items():
+        assert identity == before[0][name][0] and torch.equal(tensor, before[0][name][1]), name
+
+
+def fail(*_, **__):
+    raise Failure
+
+
+def at_call(number, function, error):
+    calls = []
+
+    def wrapped(*args, **kwargs):
+        calls.append(None)
+        if len(calls) == number:
+            raise error
+        return function(*args, **kwargs)
+
+    return wrapped
+
+
+PHASES = {
+    "reading the LoRA": lambda patch: patch.setattr(loras, "read_tensors", fail),
+    "loading the model": lambda patch: patch.setattr(device, "load", fail),
+    "putting on the hooks": lambda patch: patch.setattr(
+        torch.nn.Linear, "register_forward_hook", at_call(5, torch.nn.Linear.register_forward_hook, Failure())
+    ),
+    "the second forward": lambda patch: patch.setattr(
+        Patched, "strengths", property(fail, at_call(2, Patched.strengths.fset, Failure()))
+    ),
+    "backward": lambda patch: patch.setattr(torch.autograd, "grad", at_call(2, torch.autograd.grad, Failure())),
+    "the method's step": lambda patch: patch.setattr(adamw.AdamW, "step", fail),
+}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_failure_leaves_the_model_as_it_was(phase, monkeypatch):
+    model = oracle.sdxl()
+    before = fingerprint(model.model)
+    PHASES[phase](monkeypatch)
+    with pytest.raises(Failure):
+        search(model, None, None, [LoraSource(oracle.LORA_A)], oracle.training_set(), QUICK)
+    monkeypatch.undo()
+    assert_unchanged(before, model.model)
+    assert not model.patches and model.model_options == {"transformer_options": {}}
+
+
+def test_a_failing_listener_leaves_the_model_as_it_was():
+    model = oracle.sdxl()
+    before = fingerprint(model.model)
+    with pytest.raises(Failure):
+        search(model, None, None, [LoraSource(oracle.LORA_B)], oracle.training_set(), QUICK, on_event=fail)
+    assert_unchanged(before, model.model)
+
+
+@pytest.mark.parametrize("when", ["before the first batch", "after it"])
+def test_cancel_leaves_the_model_as_it_was_and_takes_one_batch_at_most(when):
+    model, seen = oracle.sdxl(), []
+    before = fingerprint(model.model)
+
+    def press_cancel(event):
+        seen.append(event)
+        comfy.model_management.interrupt_current_processing(True)
+
+    if when == "before the first batch":
+        comfy.model_management.interrupt_current_processing(True)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        search(
+            model, None, None, [LoraSource(oracle.LORA_A)], oracle.training_set(), QUICK, on_event=press_cancel
+        )  # fmt: skip
+    assert len(seen) == (0 if when == "before the first batch" else 1)
+    assert_unchanged(before, model.model)
+
+
+def test_a_search_leaves_a_model_that_was_loaded_in_inference_mode_as_it_was():
+    with torch.inference_mode():
+        model = oracle.sdxl()
+        for module in model.model.modules():
+            for name, weight in module._parameters.items():
+                if weight is not None:
+                    module._parameters[name] = torch.nn.Parameter(weight.clone(), requires_grad=False)
+        assert all(weight.is_inference() for weight in model.model.parameters())
+        before = fingerprint(model.model)
+        result = search(model, None, None, [LoraSource(oracle.LORA_B)], oracle.training_set(), QUICK)
+        assert_unchanged(before, model.model)
+    normal = search(oracle.sdxl(), None, None, [LoraSource(oracle.LORA_B)], oracle.training_set(), QUICK)
+    assert result.block_weights[0].values == pytest.approx(normal.block_weights[0].values, abs=1e-5)
+
+
+@pytest.mark.parametrize("phase", ["encode_image", "encode_caption"])
+def test_a_failure_while_encoding_leaves_every_model_as_it_was(phase, monkeypatch):
+    from appl_search import TrainingSet
+    from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
+
+    model, clip, vae = load_tiny_sdxl()
+    models = [model.model, clip.cond_stage_model, vae.first_stage_model]
+    before = [fingerprint(each) for each in models]
+    function = getattr(conditioning, phase)
+    monkeypatch.setattr(appl_search.evaluator.conditioning, phase, at_call(2, function, Failure()))
+    images, captions = load_images("train")
+    with pytest.raises(Failure):
+        search(model, clip, vae, [LoraSource(lora_paths()["character"])], TrainingSet.from_images(images[:3], captions[:3]), QUICK)
+    for each, expected in zip(models, before):
+        assert_unchanged(expected, each)

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { blocksOn, duration, plainRate, rateText, readout, short, speed, status } from "../../web/js/format.js";
+
+const lora = {
+  name: "style", keys: Array.from({ length: 20 }, (_, i) => (i === 1 ? 0 : i + 1)),
+  rates: Array.from({ length: 20 }, (_, i) => (i === 4 ? 0 : 0.5)), errors: Array.from({ length: 20 }, (_, i) => (i === 5 ? 0.031 : null)),
+};
+const search = { samples: 160, total: 320, seconds: 80, step: 10, steps: 20, running: true, finishing: false, cutOff: false, method: "gauss-newton", penalty: 1e-4 };
+
+test("rates", () => {
+  assert.equal(plainRate(0.81249), "0.812");
+  assert.equal(plainRate(-0.0001), "0");
+  assert.equal(plainRate(-0.5), "-0.5");
+  assert.equal(rateText(-0.5), "\u22120.5");
+});
+
+test("durations, speeds and small numbers", () => {
+  assert.deepEqual([0, 59.6, 61, 3723].map(duration), ["0:00", "1:00", "1:01", "1:02:03"]);
+  assert.equal(speed(320, 100), "3.2 samples/s");
+  assert.equal(speed(10, 25), "2.5 s/sample");
+  assert.equal(speed(0, 3), "");
+  assert.deepEqual([0, 0.037685, 0.0001, 12.5, NaN].map(short), ["0", "0.0377", "1e\u22124", "12.5", "?"]);
+});
+
+test("what a search is doing", () => {
+  assert.equal(status(null), "No search yet");
+  assert.equal(status(search), "Step 10/20 \u00b7 160/320 samples \u00b7 2.0 samples/s \u00b7 1:20 left");
+  assert.equal(status({ ...search, finishing: true }).split(" \u00b7 ").pop(), "finishing");
+  assert.equal(status({ ...search, samples: 0 }), "Preparing the search\u2026");
+  assert.equal(status({ ...search, running: false, samples: 320 }), "320 samples in 1:20 \u00b7 gauss-newton \u00b7 penalty 1e\u22124");
+  assert.equal(status({ ...search, running: false, cutOff: true }), "Cut off \u00b7 160 of 320 samples in 1:20 \u00b7 gauss-newton \u00b7 penalty 1e\u22124");
+});
+
+test("what is said of a bar", () => {
+  assert.equal(readout(lora, 5, false), "IN04: 0.5 \u00b1 0.031 \u00b7 attention and convolutions at 1/16 of the picture's size \u00b7 6 keys");
+  assert.ok(readout(lora, 0, true).startsWith("style BASE: 0.5 \u00b7 "));
+  assert.ok(readout(lora, 0, true).endsWith("1 key"));
+  assert.ok(readout(lora, 1, false).startsWith("IN00: not in this LoRA"));
+});
+
+test("blocks that are on", () => {
+  assert.equal(blocksOn([lora]), "18 of 19 blocks on");
+});

@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ended, Store } from "../../web/js/store.js";
+import { atPoint } from "../../web/js/path_view.js";
+
+const head = { node: "5", workflow: "w", prompt: "p" };
+const start = { ...head, kind: "start", loras: [{ name: "a", keys: [1], groups: {}, sha256: "" }], rates: [[0.5]], method: "adamw", penalty: 0, steps: 4, total: 8 };
+const step = (number, loss) => ({ ...head, kind: "step", step: number, samples: 2 * number, seconds: number, loss, rates: [[number]] });
+const state = { loras: [{ name: "a", rates: [0.9] }], loss: [1], every: 2, samples: 8, total: 8, file: "a.json" };
+
+test("deltas add up", () => {
+  const store = new Store();
+  store.receive(start);
+  store.receive(step(1, [0.3]));
+  const { search } = store.receive(step(3, [0.2, 0.1]));
+  assert.deepEqual(search.loss, [0.3, 0.2, 0.1]);
+  assert.deepEqual([search.step, search.samples, search.seconds, search.running], [3, 6, 3, true]);
+  assert.deepEqual(search.loras[0].rates, [3]);
+});
+
+test("a step without its start is reported, a snapshot mends it", () => {
+  const store = new Store();
+  assert.equal(store.receive(step(2, [0.1])), null);
+  store.receive({ ...start, step: 2, samples: 4, seconds: 2, loss: [0.3, 0.2], rates: [[2]] });
+  assert.deepEqual(store.receive(step(3, [0.1])).search.loss, [0.3, 0.2, 0.1]);
+});
+
+test("the end of a run belongs to the workflow that ran it, whichever is open", () => {
+  const store = new Store();
+  store.receive(start);
+  const entry = store.finished("5", "p", state, "another");
+  assert.equal(entry.workflow, "w");
+  assert.equal(entry.search.running, false);
+  assert.equal(store.entries().length, 1);
+  assert.equal(store.finished("5", "cached", state, "another").workflow, "another");
+  assert.equal(store.entries().length, 2);
+});
+
+test("a search that is cut off keeps what it had, or nothing", () => {
+  const store = new Store();
+  store.receive(start);
+  assert.equal(store.receive({ ...head, kind: "end", state }).search.cutOff, true);
+  store.receive(start);
+  assert.equal(store.receive({ ...head, kind: "end", state: null }).search, null);
+});
+
+test("searches of a server that is gone are forgotten, ended ones are not", () => {
+  const store = new Store();
+  store.receive(start);
+  store.receive({ ...start, node: "6" });
+  store.finished("7", "p", state, "w");
+  assert.deepEqual(store.keepOnly([{ node: "6", workflow: "w" }]).map((entry) => entry.node), ["5"]);
+  assert.equal(store.entries().filter((entry) => entry.search).length, 2);
+});
+
+test("a point of the path replaces rates, errors and penalty, and nothing else", () => {
+  const search = { ...ended(state), penalty: 1e-4, path: [{ penalty: 1e-3, loss: 0.2, rates: [[0.1]], errors: [[null]] }] };
+  assert.equal(atPoint(search, null), search);
+  const shown = atPoint(search, 0);
+  assert.deepEqual([shown.penalty, shown.loras[0].rates, shown.loras[0].name, shown.samples], [1e-3, [0.1], "a", 8]);
+  assert.deepEqual(search.loras[0].rates, [0.9]);
+});

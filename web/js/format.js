@@ -1,0 +1,79 @@
+/** Numbers and states as people read them. */
+
+import { BLOCKS, description } from "./blocks.js";
+
+/** A rate to read: three decimals and a real minus sign. */
+export function rateText(rate) {
+  return plainRate(rate).replace("-", "\u2212");
+}
+
+/** A rate to copy: no trailing zeros, no "-0". */
+export function plainRate(rate) {
+  return String(Number(rate.toFixed(3)) || 0);
+}
+
+/** Minutes and seconds, and hours when there are any. */
+export function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  const two = (number) => String(number).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}
+
+/** Three significant digits without needless zeros; "3.2e-5" for very small numbers. */
+export function short(value) {
+  if (!Number.isFinite(value)) return "?";
+  const number = Number(value.toPrecision(3));
+  return number !== 0 && Math.abs(number) < 1e-3 ? number.toExponential().replace("-", "\u2212") : String(number);
+}
+
+/** How fast, in the unit that gives a number above 1. */
+export function speed(samples, seconds) {
+  if (!(samples > 0 && seconds > 0)) return "";
+  const perSecond = samples / seconds;
+  return perSecond >= 1 ? `${perSecond.toFixed(1)} samples/s` : `${(1 / perSecond).toFixed(1)} s/sample`;
+}
+
+/**
+ * The line above the chart.
+ * @param {import("./store.js").Search|null} search
+ */
+export function status(search) {
+  if (!search) return "No search yet";
+  const { samples, total, seconds, step, steps } = search;
+  if (search.running) {
+    if (!samples) return "Preparing the search\u2026";
+    const left = search.finishing ? "finishing" : `${duration(((total - samples) * seconds) / samples)} left`;
+    return [`Step ${step}/${steps}`, `${samples}/${total} samples`, speed(samples, seconds), left].join(" \u00b7 ");
+  }
+  const cut = samples < total ? ` of ${total}` : "";
+  const parts = [`${samples}${cut} samples in ${duration(seconds)}`, search.method, `penalty ${short(search.penalty)}`];
+  return [...(search.cutOff ? ["Cut off"] : []), ...parts].join(" \u00b7 ");
+}
+
+/**
+ * What is said of one bar.
+ * @param {{name: string, keys: number[], rates: number[], errors: (number|null)[]|null}} lora
+ * @param {number} block
+ * @param {boolean} nameIt whether there are several LoRAs
+ */
+export function readout(lora, block, nameIt) {
+  const keys = lora.keys[block];
+  const title = nameIt ? `${lora.name} ${BLOCKS[block]}` : BLOCKS[block];
+  if (!keys) return `${title}: not in this LoRA \u00b7 ${description(block)}`;
+  const error = lora.errors?.[block];
+  const rate = rateText(lora.rates[block]) + (error == null ? "" : ` \u00b1 ${rateText(error)}`);
+  return `${title}: ${rate} \u00b7 ${description(block)} \u00b7 ${keys} ${keys === 1 ? "key" : "keys"}`;
+}
+
+/** How many blocks are on, of those that the LoRAs have. */
+export function blocksOn(loras) {
+  let [on, all] = [0, 0];
+  for (const { keys, rates } of loras) {
+    rates.forEach((rate, block) => {
+      all += keys[block] ? 1 : 0;
+      on += keys[block] && Math.abs(rate) >= 5e-4 ? 1 : 0;
+    });
+  }
+  return `${on} of ${all} blocks on`;
+}

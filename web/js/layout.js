@@ -1,0 +1,74 @@
+/** Where everything in the figure is, in pixels. Knows nothing of canvases. */
+
+import { SECTIONS } from "./blocks.js";
+
+/** @typedef {{x: number, y: number, width: number, height: number}} Box */
+/** @typedef {{title: Box, plot: Box}} Row */
+/** @typedef {{rows: Row[], slots: {x: number, width: number}[], axis: Box, lossTitle: Box, loss: Box, width: number, height: number}} Layout */
+
+const LEFT = 34;
+const RIGHT = 10;
+const TOP = 6;
+const TITLE = 18;
+const AXIS = 32;
+const LOSS = 54;
+const BOTTOM = 18;
+const BETWEEN = 8;
+const LEAST_PLOT = 62;
+const SECTION_GAP = 0.7; // of a slot
+
+/** The least height in which a figure of so many LoRAs can be read. */
+export function leastHeight(loras) {
+  return heightFor(loras, LEAST_PLOT);
+}
+
+/** The height of a figure whose bars may be `plot` high. */
+export function heightFor(loras, plot) {
+  const count = Math.max(1, loras);
+  return TOP + count * (TITLE + plot) + (count - 1) * BETWEEN + AXIS + TITLE + LOSS + BOTTOM;
+}
+
+/**
+ * @param {number} width
+ * @param {number} height
+ * @param {number} loras how many rows of bars
+ * @returns {Layout}
+ */
+export function layout(width, height, loras) {
+  const count = Math.max(1, loras);
+  const inner = Math.max(0, width - LEFT - RIGHT);
+  const plot = Math.max(LEAST_PLOT, (height - heightFor(count, 0)) / count);
+  const across = (y, size) => ({ x: LEFT, y, width: inner, height: size });
+  const rows = Array.from({ length: count }, (_, i) => {
+    const y = TOP + i * (TITLE + plot + BETWEEN);
+    return { title: across(y, TITLE), plot: across(y + TITLE, plot) };
+  });
+  const below = rows[count - 1].plot.y + plot;
+  return {
+    rows,
+    slots: slots(inner),
+    axis: across(below, AXIS),
+    lossTitle: across(below + AXIS, TITLE),
+    loss: across(below + AXIS + TITLE, LOSS),
+    width,
+    height,
+  };
+}
+
+/** The 20 columns: sections apart from each other, all columns alike. */
+function slots(inner) {
+  const width = inner / (20 + SECTION_GAP * (SECTIONS.length - 1));
+  return SECTIONS.flatMap(({ first, count }, section) =>
+    Array.from({ length: count }, (_, i) => ({ x: LEFT + width * (first + i + SECTION_GAP * section), width })));
+}
+
+/**
+ * The bar at a place: its whole column counts, so that thin and absent ones can be met too.
+ * @param {Layout} where
+ * @returns {{lora: number, block: number}|null}
+ */
+export function barAt(where, x, y) {
+  const lora = where.rows.findIndex(({ title, plot }) => y >= title.y && y < plot.y + plot.height);
+  const block = where.slots.findIndex((slot) => x >= slot.x && x < slot.x + slot.width);
+  return lora < 0 || block < 0 ? null : { lora, block };
+}

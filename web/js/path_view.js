@@ -1,0 +1,87 @@
+/** The slider along a search's penalty path, from "faithful" to "few blocks". */
+
+import { make } from "./dom.js";
+import { blocksOn, short } from "./format.js";
+import { nearestPenalty } from "./scales.js";
+
+/**
+ * A search with the block weights of a point of its path.
+ * @param {import("./store.js").Search} search
+ * @param {number|null} point null for the one that was searched with
+ * @returns {import("./store.js").Search}
+ */
+export function atPoint(search, point) {
+  if (point === null) return search;
+  const { penalty, rates, errors } = search.path[point];
+  return {
+    ...search,
+    penalty,
+    loras: search.loras.map((lora, i) => ({ ...lora, rates: rates[i], errors: errors[i] })),
+  };
+}
+
+export class PathView {
+  /** @type {import("./store.js").Search|null} */
+  #search = null;
+  #chosen = null;
+  #actions;
+
+  /** @param {{moved: () => void, choose: (penalty: number|null) => void}} actions */
+  constructor(actions) {
+    this.#actions = actions;
+    /** @type {number|null} */
+    this.point = null;
+    this.slider = make("input", { type: "range", min: "0", step: "1", "aria-label": "Penalty, from faithful to few blocks", oninput: () => this.#move() });
+    this.label = make("span", { className: "appl-search-grow" });
+    this.use = make("button", { type: "button", textContent: "Use this", title: "The node's outputs get these block weights on the next run, without another search", onclick: () => this.#choose(this.#search.path[this.point].penalty) });
+    this.reset = make("button", { type: "button", textContent: "Reset", title: "Back to what the search found", onclick: () => this.#choose(null) });
+    this.element = make("div", { className: "appl-search-path" },
+      make("div", { className: "appl-search-row" }, "Faithful", this.slider, "Few blocks"),
+      make("div", { className: "appl-search-row" }, this.label, this.reset, this.use));
+  }
+
+  /**
+   * @param {import("./store.js").Search|null} search
+   * @param {number|null} chosen the penalty that the next run will use, null for the one searched with
+   */
+  show(search, chosen) {
+    const path = search?.path ?? [];
+    this.element.hidden = !path.length || search.running;
+    this.#search = search;
+    this.#chosen = chosen;
+    if (!path.length) {
+      this.point = null;
+      return;
+    }
+    const penalties = path.map((point) => point.penalty);
+    this.point = chosen === null ? null : nearestPenalty(penalties, chosen);
+    this.slider.max = String(path.length - 1);
+    this.slider.value = String(this.point ?? nearestPenalty(penalties, search.penalty));
+    this.#say();
+  }
+
+  #move() {
+    this.point = Number(this.slider.value);
+    this.#say();
+    this.#actions.moved();
+  }
+
+  #choose(penalty) {
+    this.#actions.choose(penalty);
+    this.show(this.#search, penalty);
+    this.#actions.moved();
+  }
+
+  #say() {
+    const shown = atPoint(this.#search, this.point);
+    const point = this.#search.path[this.point];
+    const text = `Penalty ${short(shown.penalty)} \u00b7 ${point ? `predicted loss ${short(point.loss)}` : "as searched"}`;
+    const used = point && this.#chosen === point.penalty;
+    this.label.textContent = text;
+    this.label.title = text;
+    this.slider.setAttribute("aria-valuetext", `${text}, ${blocksOn(shown.loras)}`);
+    this.use.disabled = !point || used;
+    this.use.textContent = used ? (this.#search.chosen === this.#chosen ? "In use" : "On the next run") : "Use this";
+    this.reset.disabled = this.point === null && this.#chosen === null;
+  }
+}
