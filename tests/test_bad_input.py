@@ -18,7 +18,8 @@ QUICK = SearchSettings(method="adamw", samples=4, batch_size=2)
 
 
 def run(path=oracle.LORA_A, model=None, training_set=None, clip=None, vae=None, settings=QUICK):
-    model, training_set = model or oracle.sdxl(), training_set or oracle.training_set()
+    model = model or oracle.sdxl()
+    training_set = oracle.training_set() if training_set is None else training_set
     return search(model, clip, vae, [LoraSource(path)], training_set, settings)
 
 

@@ -23,10 +23,10 @@ def linear_case():
 
 
 def conv_case():
-    layer = nn.Conv2d(4, 5, 3, stride=2, padding=1).double()
-    downs, ups = [random(2, 4, 3, 3), random(1, 4, 3, 3, seed=1)], [random(5, 2, seed=2), random(5, 1, seed=3)]
+    layer = nn.Conv2d(2, 3, 3, stride=2, padding=1).double()
+    downs, ups = [random(2, 2, 3, 3), random(1, 2, 3, 3, seed=1)], [random(3, 2, seed=2), random(3, 1, seed=3)]
     differences = [torch.einsum("or,rihw->oihw", up, down) for up, down in zip(ups, downs)]
-    return layer, ConvLowRank(downs, ups, [0, 1], ConvGeometry.of(layer)), differences, random(BATCH, 4, 7, 7)
+    return layer, ConvLowRank(downs, ups, [0, 1], ConvGeometry.of(layer)), differences, random(BATCH, 2, 5, 5)
 
 
 def dense_case():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
+from comfy.clip_model import CLIPLayer
 from comfy.ldm.modules.attention import BasicTransformerBlock
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
 from torch import Tensor, nn
@@ -21,8 +22,7 @@ def gradients_allowed(model: nn.Module) -> Iterator[None]:
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_normal_weights(model))
         stack.enter_context(_casting_layers_rerun(model))
-        if _ADDS_RESIDUALS_IN_PLACE:
-            stack.enter_context(_cloned_norm_inputs(model))
+        stack.enter_context(_cloned_norm_inputs(model))
         yield
 
 
@@ -140,20 +140,26 @@ def _sparing_its_input(forward: Callable) -> Callable:
     return lambda x, *args, **kwargs: forward(x.clone(), *args, **kwargs)
 
 
-#: ComfyUI before 0.3.41 writes ``x += n`` in its transformer block, over the inputs that its norms
-#: have saved for backward.
+#: ComfyUI before 0.3.41 writes ``x += n`` in its U-Net's transformer block.
 _ADDS_RESIDUALS_IN_PLACE = "x += n" in inspect.getsource(BasicTransformerBlock)
+_CLIP_ADDS_RESIDUALS_IN_PLACE = "x += " in inspect.getsource(CLIPLayer)
+
+
+def _norms_before_residuals(model: nn.Module) -> Iterator[nn.Module]:
+    """Norms whose input, saved for backward, the host overwrites afterwards."""
+    for module in model.modules():
+        if isinstance(module, BasicTransformerBlock) and _ADDS_RESIDUALS_IN_PLACE:
+            yield from (norm for norm in (module.norm1, module.norm2, module.norm3) if norm is not None)
+        elif isinstance(module, CLIPLayer) and _CLIP_ADDS_RESIDUALS_IN_PLACE:
+            yield from (module.layer_norm1, module.layer_norm2)
 
 
 @contextmanager
 def _cloned_norm_inputs(model: nn.Module) -> Iterator[None]:
     handles = []
     try:
-        for module in model.modules():
-            if isinstance(module, BasicTransformerBlock):
-                for norm in (module.norm1, module.norm2, module.norm3):
-                    if norm is not None:
-                        handles.append(norm.register_forward_pre_hook(lambda _, inputs: (inputs[0].clone(),)))
+        for norm in _norms_before_residuals(model):
+            handles.append(norm.register_forward_pre_hook(lambda _, inputs: (inputs[0].clone(),)))
         yield
     finally:
         for handle in handles:

@@ -162,10 +162,10 @@ class ComfyServer:
         paths = self.base / "extra_model_paths.yaml"
         paths.write_text(json.dumps({"tests": {"custom_nodes": str(self.base / "custom_nodes")}}), encoding="utf-8")
         options = ["--extra-model-paths-config", str(paths)]
-        for name in ("input", "output", "temp", "user"):
+        for name in ("input", "output", "user"):
             if self.install.knows(f"--{name}-directory"):
                 options += [f"--{name}-directory", str(self.base / name)]
-        return options
+        return [*options, "--temp-directory", str(self.base)]  # to which ComfyUI itself adds temp/
 
     def get_json(self, path: str, timeout: float = 30.0) -> Any:
         """GET a path of the server."""

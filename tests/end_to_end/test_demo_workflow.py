@@ -87,10 +87,10 @@ def test_progress_rises_to_its_end(demo_run: Run, demo_prompt: Prompt):
     assert done[-1] == progress[-1]["max"]
 
 
-def test_images_and_the_result_are_saved(demo_run: Run, comfy: ComfyServer):
-    saved = [image for output in demo_run.outputs.values() for image in output.get("images", [])]
-    assert saved
-    for image in saved:
+def test_images_are_made_and_the_result_is_saved(demo_run: Run, comfy: ComfyServer):
+    images = [image for output in demo_run.outputs.values() for image in output.get("images", [])]
+    assert images
+    for image in images:
         folder = comfy.base / image["type"] / image["subfolder"]
         assert (folder / image["filename"]).stat().st_size > 1000
     assert list((comfy.output_folder / "block_weights").glob("*.json"))
@@ -120,10 +120,11 @@ def test_cancel_ends_the_search_soon_and_the_next_one_works(
 
 
 def test_a_node_s_error_reaches_the_page(demo_prompt: Prompt, client: ComfyClient):
-    """A model straight from the checkpoint, with no LoRA to search."""
+    """MODEL and CLIP straight from the checkpoint, with no LoRA to search."""
     (checkpoint,) = nodes_of_type(demo_prompt, "ApplSearchTinySDXL")
     search = the_search(demo_prompt)
-    run = client.queue(with_inputs(demo_prompt, search, model=[checkpoint, 0])).wait(PATIENCE)
+    without = with_inputs(demo_prompt, search, model=[checkpoint, 0], clip=[checkpoint, 1])
+    run = client.queue(without).wait(PATIENCE)
     assert run.failure is not None and run.failure.type == "execution_error"
     assert run.failure.data["node_id"] == search
     assert "no LoRA to search" in run.failure.data["exception_message"]

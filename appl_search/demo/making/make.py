@@ -32,6 +32,7 @@ STYLE_BIAS = {"shape": ("circle", "square"), "size": "large", "position": "cente
 CHARACTER_RECIPE = LoraRecipe(rank=8, alpha=4.0, convolutions=False, text=True, steps=300, lr=3e-3, text_lr=1e-3)
 STYLE_RECIPE = LoraRecipe(rank=4, alpha=2.0, convolutions=True, text=False, steps=250, lr=2e-3)
 LORA_PICTURES = 24
+BASE_CYCLES = ((1800, 1.5e-3), (1200, 1.2e-3))  # steps and highest learning rate
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,14 @@ def make_vae(seed: int, steps: int = 1200, decoder_steps: int = 800) -> dict[str
 
 
 def make_base(
-    out: Path, seed: int, config: TinyConfig, vae_state: dict[str, Tensor], steps: int, pictures: int = 6000
+    out: Path, seed: int, config: TinyConfig, vae_state: dict[str, Tensor], effort: float, pictures: int = 6000
 ) -> None:
-    """The model's files, trained on the base world in its own palette."""
+    """The model's files, trained on the base world in its own palette; `effort` scales the number of steps."""
+    cycles = [(max(1, round(effort * steps)), lr) for steps, lr in BASE_CYCLES]
     pool = make_pool(pictures, seed * 100 + 21)
     latents = encode(vae_state, pool.pictures)
     log.info("latents: mean %.3f, deviation %.3f", latents.mean(), latents.std())
-    train_base(out, config, vae_state, pool, latents, steps, seed)
+    train_base(out, config, vae_state, pool, latents, cycles, seed)
 
 
 def make_loras(out: Path, seed: int, vae_state: dict[str, Tensor]) -> None:
@@ -102,10 +104,10 @@ def make_images(out: Path, seed: int) -> None:
             (path / f"{i:02}.txt").write_text(text + "\n", encoding="utf-8")
 
 
-def make_all(out: Path, seed: int, config: TinyConfig, base_steps: int) -> None:
-    """Everything, into the folder `out`."""
+def make_all(out: Path, seed: int, config: TinyConfig, effort: float = 1.0) -> None:
+    """Everything, into the folder `out`; `effort` scales the training of U-Net and text encoders."""
     out.mkdir(parents=True, exist_ok=True)
     make_images(out, seed)
     vae_state = make_vae(seed)
-    make_base(out, seed, config, vae_state, base_steps)
+    make_base(out, seed, config, vae_state, effort)
     make_loras(out, seed, vae_state)
