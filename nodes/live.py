@@ -55,7 +55,7 @@ class Live:
             "steps": settings.steps,
             "total": settings.samples,
         }
-        self._step: Json = {"step": 0, "samples": 0, "seconds": 0.0}
+        self._last: Event | None = None
 
     def __enter__(self) -> Live:
         if self._node is not None:
@@ -69,12 +69,11 @@ class Live:
 
     def __call__(self, event: Event) -> bool:
         """Whether the search is to finish with what it has."""
-        self._loss.append(panel_state.significant(event.loss))
-        self._step = {"step": event.step, "samples": event.samples, "seconds": round(event.seconds, 2)}
-        self._step["rates"] = [panel_state.rates(row) for row in event.block_weights.tolist()]
+        self._loss.append(event.loss)
+        self._last = event
         now = time.monotonic()
         if now - self._sent_at >= SECONDS_BETWEEN:
-            self._send("step", {**self._step, "loss": self._loss[self._sent_steps :]})
+            self._send("step", _step(event, self._loss[self._sent_steps :]))
             self._sent_at, self._sent_steps = now, len(self._loss)
         return self._finish.is_set()
 
@@ -87,12 +86,24 @@ class Live:
 
     def snapshot(self) -> Json:
         """All the messages so far in one, for a page that was loaded again."""
-        return {**self._head, "kind": "start", **self._start, **self._step, "loss": list(self._loss)}
+        steps = _step(self._last, self._loss) if self._last is not None else {}
+        return {**self._head, "kind": "start", **self._start, **steps}
 
     def _send(self, kind: str, data: Json) -> None:
         client = getattr(self._server, "client_id", None)
         if client is not None:
             self._server.send_sync(EVENT, {**self._head, "kind": kind, **data}, client)
+
+
+def _step(event: Event, loss: Sequence[float]) -> Json:
+    """A step as the page gets it. ``loss``: of this step, and of those before that the page does not know."""
+    return {
+        "step": event.step,
+        "samples": event.samples,
+        "seconds": round(event.seconds, 2),
+        "rates": [panel_state.rates(row) for row in event.block_weights.tolist()],
+        "loss": [panel_state.significant(value) for value in loss],
+    }
 
 
 def finish(node_id: str) -> bool:

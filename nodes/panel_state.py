@@ -68,7 +68,7 @@ def strings(weights: BlockWeights) -> Json:
 
 
 def strings_of(asked: Sequence[Mapping[str, Any]]) -> list[Json]:
-    """:func:`strings` of rates that the page chose: for each LoRA what :func:`lora` says of it, and its "rates".
+    """:func:`strings` of rates that the page chose: for each LoRA what :func:`lora` says of it, its "rates" and "errors".
 
     Raises ValueError for anything else.
     """
@@ -77,11 +77,12 @@ def strings_of(asked: Sequence[Mapping[str, Any]]) -> list[Json]:
             BlockWeights(
                 LoraLayout(str(one["name"]), str(one["sha256"]), {str(k): int(v) for k, v in one["groups"].items()}),
                 tuple(float(rate) for rate in one["rates"]),
+                tuple(math.nan if error is None else float(error) for error in one["errors"]),
             )
             for one in asked
         ]
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"Expected LoRAs with name, sha256, groups and rates ({error!r}).") from error
+        raise ValueError(f"Expected LoRAs with name, sha256, groups, rates and errors ({error!r}).") from error
     return [strings(weights) for weights in found]
 
 

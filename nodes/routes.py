@@ -40,7 +40,7 @@ def register() -> None:
 
     @server.routes.post("/appl_search/strings")
     async def strings(request: web.Request) -> web.Response:
-        """{"loras": [{"name", "sha256", "groups", "rates"}]}: the rates in every format."""
+        """{"loras": [{"name", "sha256", "groups", "rates", "errors"}]}: the rates in every format."""
         try:
             return web.json_response(panel_state.strings_of((await request.json())["loras"]))
         except (ValueError, KeyError) as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
-from appl_search import LoraSource, SearchSettings, TrainingSet, search
+from appl_search import LoraSource, SearchResult, SearchSettings, TrainingSet, search
 from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
 from appl_search.evaluator import opened
 from appl_search.lora import read_layout
@@ -16,8 +17,8 @@ from appl_search.rates import Rates
 
 PENALTY = 1e-4
 METHODS = {
-    "gauss-newton": SearchSettings(method="gauss-newton", penalty=PENALTY),
-    "adamw, batch 16, cosine": SearchSettings(method="adamw", penalty=PENALTY),
+    "gauss-newton": SearchSettings(method="gauss-newton", lr_schedule="cosine", penalty=PENALTY),
+    "adamw, batch 16, cosine": SearchSettings(method="adamw", lr_schedule="cosine", penalty=PENALTY),
     "published": SearchSettings(method="adamw", lr_schedule="constant", batch_size=1, penalty=PENALTY),
 }
 
@@ -49,19 +50,27 @@ def measure(tasks: dict[str, tuple[list[str], str]], budgets: dict[str, list[int
         images = TrainingSet.from_images(*load_images(split))
         objective = _Objective(model, clip, vae, sources, images)
         long = search(model, clip, vae, sources, images, replace(METHODS["gauss-newton"], samples=long_run, seed=99))
-        best = objective(long)
+        best = objective(_rates(long))
         for method, settings in METHODS.items():
-            runs = [
-                [
-                    objective(search(model, clip, vae, sources, images, replace(settings, samples=n, seed=seed)))
-                    for n in budgets[method]
-                ]
-                for seed in range(seeds)
-            ]
+            run = partial(search, model, clip, vae, sources, images)
+            runs = [_objectives(run, replace(settings, seed=seed), budgets[method], objective) for seed in range(seeds)]
             best = min([best, *(value for values in runs for value in values)])
             rows.append(Row(task, method, budgets[method], runs, best))
         rows = [replace(row, best=best) if row.task == task else row for row in rows]
     return rows
+
+
+def _objectives(run, settings: SearchSettings, budgets: Sequence[int], objective: _Objective) -> list[float]:
+    """After each budget: of a search of its own, unless the settings do not depend on the number of samples."""
+    if settings.lr_schedule == "constant":
+        history = run(replace(settings, samples=max(budgets))).history.block_weights
+        return [objective(history[budget // settings.batch_size]) for budget in budgets]
+    results = (run(replace(settings, samples=budget)) for budget in budgets)
+    return [objective(_rates(result)) for result in results]
+
+
+def _rates(result: SearchResult) -> torch.Tensor:
+    return torch.tensor([weights.values for weights in result.block_weights])
 
 
 class _Objective:
@@ -72,9 +81,10 @@ class _Objective:
         self._rates = Rates(sources, [read_layout(source) for source in sources], METHODS["published"])
         self._images = images
 
-    def __call__(self, result) -> float:
+    def __call__(self, rates: torch.Tensor) -> float:
+        """``rates`` [LoRAs, 20]."""
         settings = SearchSettings(samples=480, batch_size=32, seed=4242)
-        rates = torch.tensor([weights.values for weights in result.block_weights], dtype=torch.float64).flatten()
+        rates = rates.double().flatten()
         with opened(*self._opened_with, self._rates, self._images, settings) as evaluator:
             batches = draws(evaluator.shapes, evaluator.timesteps, settings.samples, settings.batch_size, settings.seed)
             loss = torch.cat([evaluator.losses(draw, rates) for draw in batches]).mean()

@@ -13,6 +13,7 @@ test("ticks are round numbers inside the range", () => {
   assert.deepEqual(ticks(-0.3, 1.04, 4), [0, 0.5, 1]);
   assert.deepEqual(ticks(0.0378, 0.0412, 2), [0.038, 0.04]);
   assert.deepEqual(ticks(5, 5, 3), [5]);
+  assert.deepEqual(ticks(-4.4, 1.2, 2), [-4, -2, 0]);
 });
 
 test("the scale of rates holds 0 and 1, all rates, and whiskers up to a limit", () => {

@@ -6,7 +6,7 @@ import { blocksOn, plainRate, readout } from "./format.js";
 import { barAt, heightFor, layout } from "./layout.js";
 import { themeOf } from "./theme.js";
 
-const SHARPNESS = 2; // canvas pixels for one of the page, at least: nodes are zoomed in on
+const SHARPNESS = [0.5, 4]; // canvas pixels for one of the element's own, at least and at most
 const FIGURE = { width: 960, plot: 150, title: 30, margin: 12, scale: 2 };
 
 export class ChartView {
@@ -99,7 +99,9 @@ export class ChartView {
   #draw() {
     const { clientWidth: width, clientHeight: height } = this.element;
     if (!width || !height) return;
-    const sharpness = Math.max(SHARPNESS, window.devicePixelRatio || 1);
+    // One canvas pixel for each of the screen: nodes are zoomed, and browsers shrink canvases badly.
+    const sharp = this.#zoom() * (window.devicePixelRatio || 1);
+    const sharpness = Math.min(SHARPNESS[1], Math.max(SHARPNESS[0], sharp));
     const [across, down] = [Math.round(width * sharpness), Math.round(height * sharpness)];
     if (this.#canvas.width !== across || this.#canvas.height !== down) Object.assign(this.#canvas, { width: across, height: down });
     const ctx = this.#canvas.getContext("2d");
@@ -112,10 +114,14 @@ export class ChartView {
     drawChart(ctx, this.#layout, this.#search, themeOf(this.element.parentElement), this.#focus);
   }
 
+  #zoom() {
+    return this.element.getBoundingClientRect().width / this.element.clientWidth || 1;
+  }
+
   #barUnder(event) {
     if (!this.#layout || !this.#search) return null;
     const shown = this.element.getBoundingClientRect();
-    const zoom = shown.width / this.element.clientWidth || 1;
+    const zoom = this.#zoom();
     return barAt(this.#layout, (event.clientX - shown.left) / zoom, (event.clientY - shown.top) / zoom);
   }
 

@@ -10,6 +10,7 @@ const NODE = "ApplSearchRun";
 const PROPERTY = "appl_search_result"; // the file of the last search: all that a workflow keeps of it
 const MARGIN = 10; // ComfyUI's, around the elements of its canvas
 const WIDTH = 440;
+const ZOOM_CHECK = 200; // milliseconds
 const SETTLED = 100; // milliseconds until the page has drawn a graph that it loads
 
 const store = new Store();
@@ -137,7 +138,7 @@ function addPanel(node) {
       if (!finishing) throw new Error("This search is not running any more.");
     },
     choose: (penalty) => choose(node, penalty, panel.search),
-    strings: (loras) => fetchJson("strings", { loras: loras.map(({ name, sha256, groups, rates }) => ({ name, sha256, groups, rates })) }),
+    strings: (loras) => fetchJson("strings", { loras: loras.map(({ name, sha256, groups, rates, errors }) => ({ name, sha256, groups, rates, errors })) }),
     address: (file) => {
       const [name, ...folders] = file.split("/").reverse();
       const query = new URLSearchParams({ filename: name, subfolder: ["block_weights", ...folders.reverse()].join("/"), type: "output" });
@@ -180,6 +181,21 @@ function takePlace(node, element) {
   if (old?.isConnected && !element.isConnected) old.replaceWith(element);
 }
 
+/** Charts are pictures: they must be drawn anew in another theme and at another zoom, of which nobody tells. */
+function redrawOnChanges() {
+  const redraw = () => panels.forEach((panel) => panel.chart.redraw());
+  const looks = { attributes: true, attributeFilter: ["class", "style"] };
+  const themes = new MutationObserver(redraw);
+  themes.observe(document.documentElement, looks);
+  themes.observe(document.body, looks);
+  let zoom = 0;
+  setInterval(() => {
+    const now = app.canvas?.ds?.scale ?? 1;
+    if (now !== zoom) redraw();
+    zoom = now;
+  }, ZOOM_CHECK);
+}
+
 app.registerExtension({
   name: "appl_search.panel",
   setup() {
@@ -193,6 +209,7 @@ app.registerExtension({
       const state = detail.output?.appl_search?.[0];
       if (state) showEntry(store.finished(String(detail.display_node ?? detail.node), detail.prompt_id, state, rootGraph()?.id ?? null));
     });
+    redrawOnChanges();
     api.addEventListener("reconnected", () => catchUp().catch(failed));
     catchUp().catch(failed);
   },

@@ -10,18 +10,26 @@ export function linear(from, to, start, end) {
 }
 
 /**
- * Round numbers in [low, high], some `count` of them.
+ * Round numbers in [low, high]: some `count` of them, and two at least.
  * @returns {number[]}
  */
 export function ticks(low, high, count) {
   const rough = (high - low) / Math.max(1, count);
   if (!(rough > 0) || !Number.isFinite(rough)) return [low];
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough * 0.999);
-  const found = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) {
-    found.push(Number((i * step).toPrecision(12)));
+  const steps = [10, 5, 2, 1, 0.5, 0.2].map((factor) => factor * power);
+  const fitting = steps.filter((step) => step >= rough * 0.999).pop();
+  let found = [];
+  for (const step of steps.slice(steps.indexOf(fitting))) {
+    found = multiples(step, low, high);
+    if (found.length >= 2) break;
   }
+  return found;
+}
+
+function multiples(step, low, high) {
+  const found = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(Number((i * step).toPrecision(12)));
   return found;
 }
 

@@ -2,7 +2,7 @@
 
 /** Okabe and Ito's colours, which colour-blind people tell apart; the lighter ones for dark pages, darkened for light ones. */
 const ON_DARK = ["#56b4e9", "#e69f00", "#2bbf93", "#d98ab8", "#f0e442", "#e8743b"];
-const ON_LIGHT = ["#0072b2", "#b06a00", "#007a5a", "#a8437c", "#5a4fb5", "#b93c00"];
+const ON_LIGHT = ["#0072b2", "#a86400", "#007a5a", "#a8437c", "#5a4fb5", "#b93c00"];
 
 /**
  * @param {Element} element whose colours are those of the page
@@ -14,7 +14,7 @@ export function themeOf(element) {
   return {
     background: style.backgroundColor,
     text: style.color,
-    quiet: dark ? "#9a9a9a" : "#6b6b6b",
+    quiet: dark ? "#9a9a9a" : "#5c5c5c",
     line: dark ? "rgba(255, 255, 255, 0.13)" : "rgba(0, 0, 0, 0.12)",
     font: style.fontFamily,
     series: dark ? ON_DARK : ON_LIGHT,

@@ -16,7 +16,7 @@ from .denoising import Denoiser
 from .pool import make_pool
 from .train_base import train_base
 from .train_loras import LoraRecipe, train_lora
-from .vae import encode, refine_decoder, train_vae
+from .vae import encode, train_vae
 from .world import CHARACTER, DUSKY_PALETTE, PALETTE, SHAPES, STYLE_TAG, Palette, caption
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ STYLE_BIAS = {"shape": ("circle", "square"), "size": "large", "position": "cente
 CHARACTER_RECIPE = LoraRecipe(rank=8, alpha=4.0, convolutions=False, text=True, steps=300, lr=3e-3, text_lr=1e-3)
 STYLE_RECIPE = LoraRecipe(rank=4, alpha=2.0, convolutions=True, text=False, steps=250, lr=2e-3)
 LORA_PICTURES = 24
-BASE_CYCLES = ((1800, 1.5e-3), (1200, 1.2e-3))  # steps and highest learning rate
+BASE_STEPS = 1800
 
 
 @dataclass(frozen=True)
@@ -52,26 +52,25 @@ IMAGE_FOLDERS = {
 }
 
 
-def make_vae(seed: int, steps: int = 1200, decoder_steps: int = 800) -> dict[str, Tensor]:
+def make_vae(seed: int, steps: int = 1200) -> dict[str, Tensor]:
     """A narrow TAESD that knows both palettes and the character."""
     pools = (
         make_pool(1600, seed * 100 + 11),
         make_pool(300, seed * 100 + 12, shape=CHARACTER),
         make_pool(300, seed * 100 + 13, DUSKY_PALETTE, shape=(*SHAPES, CHARACTER)),
     )
-    pictures = torch.cat([pool.pictures for pool in pools])
-    return refine_decoder(train_vae(pictures, steps, seed), pictures, decoder_steps, seed + 1)
+    return train_vae(torch.cat([pool.pictures for pool in pools]), steps, seed)
 
 
 def make_base(
     out: Path, seed: int, config: TinyConfig, vae_state: dict[str, Tensor], effort: float, pictures: int = 6000
 ) -> None:
     """The model's files, trained on the base world in its own palette; `effort` scales the number of steps."""
-    cycles = [(max(1, round(effort * steps)), lr) for steps, lr in BASE_CYCLES]
+    steps = max(1, round(effort * BASE_STEPS))
     pool = make_pool(pictures, seed * 100 + 21)
     latents = encode(vae_state, pool.pictures)
     log.info("latents: mean %.3f, deviation %.3f", latents.mean(), latents.std())
-    train_base(out, config, vae_state, pool, latents, cycles, seed)
+    train_base(out, config, vae_state, pool, latents, steps, seed)
 
 
 def make_loras(out: Path, seed: int, vae_state: dict[str, Tensor]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -47,14 +47,14 @@ def train_base(
     vae_state: dict[str, Tensor],
     pool: Pool,
     latents: Tensor,
-    cycles: Sequence[tuple[int, float]],
+    steps: int,
     seed: int,
     batch: int = 24,
+    lr: float = 1.5e-3,
 ) -> None:
     """Train a model of shape `config` on `pool` and write it to `folder` (see `tiny_sdxl`).
 
-    latents: [N, 4, 16, 16], the pool's pictures as the model sees them; vae_state: what `train_vae` gave, stored along;
-    cycles: steps and highest learning rate of each round of warm-up and decay.
+    latents: [N, 4, 16, 16], the pool's pictures as the model sees them; vae_state: what `train_vae` gave, stored along.
     """
     torch.manual_seed(seed)
     tokenizer = folder / TOKENIZER_FOLDER
@@ -69,8 +69,7 @@ def train_base(
         _CompactTable(encoder.transformer.get_input_embeddings(), tokens)
         for encoder in (denoiser.text.clip_l, denoiser.text.clip_g)
     ]
-    for number, (steps, lr) in enumerate(cycles):
-        _fit(denoiser, tables, pool, latents, steps, seed + number, batch, lr)
+    _fit(denoiser, tables, pool, latents, steps, seed, batch, lr)
     for table in tables:
         table.write_back()
     _save(folder / MODEL_FILE, config, denoiser, vae_state, tokens)

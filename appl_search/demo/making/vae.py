@@ -81,7 +81,7 @@ def train_vae(pictures: Tensor, steps: int, seed: int) -> dict[str, Tensor]:
     torch.manual_seed(seed)
     model = NarrowTaesd().to(memory_format=torch.channels_last)
     _initialise(model)
-    _fit(model, model, pictures, steps, seed, lr=2e-3)
+    _fit(model, pictures, steps, seed)
     state = {key: value.detach().contiguous() for key, value in model.state_dict().items()}
     state["vae_scale"] = torch.tensor(LATENT_FACTOR)
     state["vae_shift"] = torch.tensor(0.0)
@@ -89,27 +89,11 @@ def train_vae(pictures: Tensor, steps: int, seed: int) -> dict[str, Tensor]:
     return state
 
 
-def refine_decoder(state: dict[str, Tensor], pictures: Tensor, steps: int, seed: int) -> dict[str, Tensor]:
-    """Train only the decoder further; latents stay what they were, so a denoiser trained on them stays valid."""
-    model = NarrowTaesd().to(memory_format=torch.channels_last)
-    model.load_state_dict(_layers(state))
-    model.taesd_encoder.requires_grad_(False)
-    _fit(model, model.taesd_decoder, pictures, steps, seed, lr=1e-3)
-    return state | {key: value.detach().contiguous() for key, value in model.state_dict().items()}
-
-
 def _fit(
-    model: NarrowTaesd,
-    trained: nn.Module,
-    pictures: Tensor,
-    steps: int,
-    seed: int,
-    lr: float,
-    batch: int = 16,
-    crop: int = 64,
+    model: NarrowTaesd, pictures: Tensor, steps: int, seed: int, batch: int = 16, crop: int = 64, lr: float = 2e-3
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(trained.parameters(), lr=lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, steps, pct_start=0.08)
     start = time.monotonic()
     for step in range(steps):
@@ -123,7 +107,7 @@ def _fit(
         loss = error + 2 * difference.square().mean() + 0.02 * _moment_penalty(latent)
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         if (step + 1) % 100 == 0 or step == steps - 1:
@@ -136,10 +120,6 @@ def _fit(
             )
 
 
-def _layers(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key: value for key, value in state.items() if key.startswith("taesd_")}
-
-
 @torch.no_grad()
 def encode(state: dict[str, Tensor], pictures: Tensor) -> Tensor:
     """Latents [N, 4, h / 8, w / 8] as the denoiser sees them (times 0.13025) of uint8 pictures [N, h, w, 3].
@@ -147,7 +127,7 @@ def encode(state: dict[str, Tensor], pictures: Tensor) -> Tensor:
     The same as ComfyUI's VAE with the widened `state`, in a fraction of its time.
     """
     model = NarrowTaesd()
-    model.load_state_dict(_layers(state))
+    model.load_state_dict({key: value for key, value in state.items() if key.startswith("taesd_")})
     model.to(memory_format=torch.channels_last)
     latents = [model.taesd_encoder(batch.permute(0, 3, 1, 2).float() / 255) for batch in pictures.split(64)]
     return torch.cat(latents) / state["vae_scale"] * LATENT_FACTOR

@@ -1,0 +1,102 @@
+"""`python run.py bench`: one table, as Markdown and JSON, of what the search costs and how many samples it needs.
+
+On a machine with a CUDA GPU the costs are those of a full-size SDXL with random weights in bf16, else
+those of a small one on the CPU. Ratios are within one run; compare them, not seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from dataclasses import asdict
+from pathlib import Path
+
+from appl_search.embedded_host import prepare
+
+prepare()
+
+import torch  # noqa: E402
+
+from . import models, quality, step_cost  # noqa: E402
+
+TASKS = {"1 LoRA": (["character"], "train"), "2 LoRAs": (["character", "style"], "styled_train")}
+BUDGETS = {
+    "gauss-newton": [32, 48, 64, 96, 128, 192, 320],
+    "adamw, batch 16, cosine": [64, 128, 192, 320, 640],
+    "published": [*range(100, 2001, 100)],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="run.py bench")
+    parser.add_argument("--only", choices=["cost", "quality"], help="one half")
+    parser.add_argument("--quick", action="store_true", help="few repeats and seeds: shows that it works, measures nothing")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks"), help="folder to write to (%(default)s)")
+    options = parser.parse_args()
+    report = {"machine": _machine()}
+    if options.only != "quality":
+        report["cost"] = [asdict(row) for row in _costs(options.quick)]
+    if options.only != "cost":
+        report["quality"] = [_quality_row(row) for row in _qualities(options.quick)]
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "benchmarks.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    text = markdown(report)
+    (options.output / "benchmarks.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _costs(quick: bool) -> list[step_cost.Row]:
+    if torch.cuda.is_available():
+        return step_cost.measure(step_cost.GPU_CASES, models.FULL, torch.bfloat16, 2 if quick else 5)
+    cases = step_cost.CPU_CASES[:2] if quick else step_cost.CPU_CASES
+    return step_cost.measure(cases, models.SMALL, torch.float32, 1 if quick else 7)
+
+
+def _qualities(quick: bool) -> list[quality.Row]:
+    if quick:
+        return quality.measure(dict([next(iter(TASKS.items()))]), {name: [32] for name in BUDGETS}, 1, 64)
+    return quality.measure(TASKS, BUDGETS, seeds=5, long_run=4800)
+
+
+def _quality_row(row: quality.Row) -> dict:
+    return asdict(row) | {"samples_needed": row.samples_needed()}
+
+
+def _machine() -> str:
+    where = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    return f"{where}; torch {torch.__version__}; {platform.system()}"
+
+
+def markdown(report: dict) -> str:
+    """The report as tables."""
+    lines = ["# Benchmarks", "", f"Machine: {report['machine']}. Median of several runs.", ""]
+    if "cost" in report:
+        lines += [
+            "## Cost of a step", "",
+            "In units of the plain U-Net forward without gradient on the same batch; memory kept for backward in units of",
+            "what a plain forward with gradient keeps.", "",
+            "| | forward, s | forward + backward to activations | search step | with probe | published loop | kept | kept, published |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        ]  # fmt: skip
+        for row in report["cost"]:
+            numbers = (row[key] for key in ("plain_backward", "search", "search_with_probe", "naive", "kept", "kept_naive"))
+            lines.append(f"| {row['case']['name']} | {row['forward_seconds']:.3f} | " + " | ".join(f"{n:.2f}" for n in numbers) + " |")
+        lines.append("")
+    if "quality" in report:
+        lines += [
+            "## Samples to quality", "",
+            "Samples until loss + penalty is within 1% of the best known (a very long run), for each seed; - where the",
+            "budgets tried did not get there.", "",
+            "| task | method | best | samples needed, by seed |",
+            "| --- | --- | --- | --- |",
+        ]  # fmt: skip
+        for row in report["quality"]:
+            needed = ", ".join("-" if n is None else str(n) for n in row["samples_needed"])
+            lines.append(f"| {row['task']} | {row['method']} | {row['best']:.5f} | {needed} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Finds a Chromium on this machine, and opens ComfyUI's page in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+)  # fmt: skip
+VUE_NODES = "Comfy.VueNodes.Enabled"
+PANEL = ".appl-search"
+START_SECONDS = 180.0
+COUNT_LISTENERS = """
+    window.listenersAdded = {};
+    const add = EventTarget.prototype.addEventListener;
+    EventTarget.prototype.addEventListener = function (type, ...rest) {
+        window.listenersAdded[type] = (window.listenersAdded[type] ?? 0) + 1;
+        return add.call(this, type, ...rest);
+    };
+"""
+
+
+class ChromiumNotFound(Exception):
+    """There is no browser to test with; the message says where it was looked for."""
+
+
+def find_chromium() -> str:
+    """By CHROMIUM_PATH, else on the PATH."""
+    named = os.environ.get("CHROMIUM_PATH")
+    for name in [named] if named else NAMES:
+        if path := shutil.which(name):
+            return path
+    where = f"at CHROMIUM_PATH, {named}" if named else f"on the PATH ({', '.join(NAMES)})"
+    raise ChromiumNotFound(f"There is no Chromium {where}. Install one, or set CHROMIUM_PATH.")
+
+
+@dataclass
+class ComfyPage:
+    """ComfyUI's page in a browser tab. ``errors``: what went wrong in it, but for files that ComfyUI itself misses."""
+
+    page: Any
+    errors: list[str] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, context: Any, address: str, renderer: str) -> ComfyPage:
+        """``renderer``: "canvas" or "nodes2"; :meth:`has_nodes2` says whether the host has the second."""
+        comfy = cls(context.new_page())
+        comfy.page.add_init_script(COUNT_LISTENERS)
+        comfy.page.on("pageerror", lambda error: comfy.errors.append(str(error)))
+        comfy.page.on("console", comfy._listen)
+        comfy.page.goto(f"http://{address}/", wait_until="domcontentloaded")
+        comfy.wait_until_ready()
+        comfy.set("Comfy.TutorialCompleted", True)
+        if comfy.has_nodes2():
+            comfy.set(VUE_NODES, renderer == "nodes2")
+        comfy.reload()
+        return comfy
+
+    def _listen(self, message: Any) -> None:
+        if message.type == "error" and "404" not in message.text:
+            self.errors.append(message.text)
+
+    def wait_until_ready(self) -> None:
+        self.page.wait_for_function(
+            "window.app?.graph && window.app?.extensionManager?.setting", timeout=START_SECONDS * 1000
+        )
+        self.page.wait_for_timeout(3000)  # the page loads its last workflow, or opens its template browser
+
+    def reload(self) -> None:
+        self.page.reload(wait_until="domcontentloaded")
+        self.wait_until_ready()
+
+    def has_nodes2(self) -> bool:
+        """Whether users can switch to Nodes 2.0; at first it was a hidden setting and showed no widget of a pack."""
+        kind = self.js(f"app.ui.settings.settingsLookup?.['{VUE_NODES}']?.type")
+        return kind is not None and kind != "hidden"
+
+    def js(self, expression: str, argument: Any = None) -> Any:
+        """The value of an expression in the page; ``node`` is the search node, ``argument`` the argument."""
+        find = "const node = app.graph.nodes.find((one) => one.type === 'ApplSearchRun');"
+        return self.page.evaluate(f"(argument) => {{ {find} return {expression}; }}", argument)
+
+    def set(self, setting: str, value: Any) -> None:
+        self.js("app.extensionManager.setting.set(argument[0], argument[1])", [setting, value])
+
+    def load(self, workflow: dict[str, Any]) -> None:
+        """Opens a workflow and waits for its panel."""
+        self.js("app.loadGraphData(argument)", workflow)
+        self.page.wait_for_selector(PANEL, timeout=30_000)
+        self.look_at_the_search()
+
+    def look_at_the_search(self, zoom: float = 1.0) -> None:
+        self.js(
+            "(app.canvas.ds.scale = argument, app.canvas.ds.offset[0] = 120 / argument - node.pos[0],"
+            " app.canvas.ds.offset[1] = 100 / argument - node.pos[1], app.canvas.setDirty(true, true))",
+            zoom,
+        )
+        self.page.wait_for_timeout(700)
+
+    def listeners(self, event: str) -> int:
+        """How many listeners of a type were ever added since the page was loaded."""
+        return self.js("window.listenersAdded[argument] ?? 0", event)
+
+    def widgets(self) -> dict[str, Any]:
+        return self.js("Object.fromEntries(node.widgets.map((one) => [one.name, one.value]))")
+
+    def set_widget(self, name: str, value: Any) -> None:
+        self.js("node.widgets.find((one) => one.name === argument[0]).value = argument[1]", [name, value])
+
+    def queue(self) -> None:
+        self.js("app.queuePrompt(0)")
+
+    def status(self) -> str:
+        """The panel's first line."""
+        return self.page.locator(f"{PANEL} [role=status]").inner_text()
+
+    def wait_for_status(self, *parts: str, seconds: float) -> str:
+        """Waits until the panel's first line holds all of these."""
+        deadline = time.monotonic() + seconds
+        while not all(part in (found := self.status()) for part in parts):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"The panel says {found!r} after {seconds:g} s, expected {parts}.")
+            self.page.wait_for_timeout(200)
+        return found
+
+    def string(self) -> str:
+        return self.page.locator(f"{PANEL} textarea").input_value()
+
+    def button(self, name: str) -> Any:
+        return self.page.locator(PANEL).get_by_role("button", name=name, exact=True)
+
+    def pixels(self, top: float, bottom: float) -> int:
+        """How many pixels of the chart, between two shares of its height, have a colour of the data."""
+        return self.js(
+            """(() => {
+                const canvas = document.querySelector('.appl-search canvas');
+                const [from, to] = argument.map((share) => Math.round(share * canvas.height));
+                const { data } = canvas.getContext('2d').getImageData(0, from, canvas.width, to - from);
+                let found = 0;
+                for (let i = 0; i < data.length; i += 4) {
+                    const [red, green, blue, alpha] = data.subarray(i, i + 4);
+                    if (alpha > 128 && Math.max(red, green, blue) - Math.min(red, green, blue) > 60) found++;
+                }
+                return found;
+            })()""",
+            [top, bottom],
+        )
+
+    def contrast(self) -> float:
+        """Of the panel's text, as WCAG defines it."""
+        return self.js(
+            """(() => {
+                const style = getComputedStyle(document.querySelector('.appl-search'));
+                const light = (color) => color.match(/[\\d.]+/g).slice(0, 3)
+                    .map((part) => (Number(part) / 255) ** 2.2)
+                    .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0.05);
+                const both = [light(style.color), light(style.backgroundColor)];
+                return Math.max(...both) / Math.min(...both);
+            })()"""
+        )
+
+    def sticking_out(self) -> list[str]:
+        """The parts of the panel that are not inside it."""
+        return self.js(
+            """(() => {
+                const panel = document.querySelector('.appl-search').getBoundingClientRect();
+                return [...document.querySelectorAll('.appl-search *')].filter((one) => {
+                    const box = one.getBoundingClientRect();
+                    return box.width && (box.right > panel.right + 1 || box.bottom > panel.bottom + 1);
+                }).map((one) => one.className || one.tagName);
+            })()"""
+        )
+
+    def shoot(self, folder: Path | None, name: str) -> None:
+        """A screenshot, where somebody wants them."""
+        if folder is not None:
+            self.page.mouse.move(5, 5)
+            self.page.screenshot(path=str(folder / f"{name}.png"))

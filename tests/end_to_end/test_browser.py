@@ -1,0 +1,224 @@
+"""The search node's panel in a real browser, in both of ComfyUI's renderers.
+
+BROWSER_SCREENSHOTS names a folder for pictures of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.chromium import ARGUMENTS, PANEL, VUE_NODES, ChromiumNotFound, ComfyPage, find_chromium
+from tests.end_to_end.comfy_server import PACK, ComfyServer
+
+PATIENCE = 600.0  # seconds for a short search on a slow machine
+SAMPLES = 32  # two steps
+LAST_SEED = 2  # ComfyUI answers a workflow that it has just run from its cache: later tests need no search of their own
+TYPES = ("ApplSearchTinySDXL", "ApplSearchLoadLora", "ApplSearchRun", "ApplSearchToString")
+RENDERERS = ("canvas", "nodes2")
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path | None:
+    named = os.environ.get("BROWSER_SCREENSHOTS")
+    if not named:
+        return None
+    Path(named).mkdir(parents=True, exist_ok=True)
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (requirements-dev.txt)")
+    try:
+        path = find_chromium()
+    except ChromiumNotFound as reason:
+        pytest.skip(str(reason))
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=RENDERERS)
+def page(request: pytest.FixtureRequest, browser: Any, comfy: ComfyServer) -> Iterator[ComfyPage]:
+    """A fresh browser profile on the running ComfyUI. Settings are the server's, so they are put back."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1100})
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=f"http://{comfy.address}")
+    page = ComfyPage.open(context, comfy.address, request.param)
+    if request.param == "nodes2" and not page.has_nodes2():
+        context.close()
+        pytest.skip("This ComfyUI offers no Nodes 2.0.")
+    yield page
+    page.set("Comfy.ColorPalette", "dark")
+    if page.has_nodes2():
+        page.set(VUE_NODES, False)
+    context.close()
+
+
+def short_demo(seed: int = LAST_SEED, samples: int = SAMPLES) -> dict[str, Any]:
+    """The demo workflow without its pictures, and with a search of a minute."""
+    workflow = json.loads((PACK / "example_workflows" / "demo.json").read_text(encoding="utf-8"))
+    nodes = [node for node in workflow["nodes"] if node["type"] in TYPES]
+    kept = {node["id"] for node in nodes}
+    links = [link for link in workflow["links"] if link[1] in kept and link[3] in kept]
+    ids = {link[0] for link in links}
+    for node in nodes:
+        for slot in node.get("outputs") or []:
+            slot["links"] = [link for link in slot.get("links") or [] if link in ids]
+        if node["type"] == "ApplSearchRun":
+            node["widgets_values"][1], node["widgets_values"][3] = samples, seed
+    return {**workflow, "id": f"00000000-0000-4000-8000-{seed:012}", "nodes": nodes, "links": links, "groups": []}
+
+
+def searched(page: ComfyPage) -> ComfyPage:
+    """Runs the short demo to its end."""
+    page.load(short_demo())
+    page.queue()
+    page.wait_for_status(f"{SAMPLES} samples in", seconds=PATIENCE)
+    page.page.wait_for_function("document.querySelector('.appl-search textarea').value", timeout=10_000)
+    return page
+
+
+def drag_slider(page: ComfyPage, point: int) -> str:
+    """Moves the slider, and returns the string once it is that point's."""
+    before = page.string()
+    page.page.locator(f"{PANEL} input[type=range]").fill(str(point))
+    page.page.wait_for_function(
+        "(old) => document.querySelector('.appl-search textarea').value !== old", arg=before, timeout=10_000
+    )
+    return page.string()
+
+
+def test_the_chart_is_drawn_while_it_searches_and_all_of_it_works_after(page: ComfyPage, screenshots: Path | None, request: pytest.FixtureRequest):
+    name = request.node.callspec.id
+    page.load(short_demo(LAST_SEED - 1 + RENDERERS.index(name)))
+    assert page.status() == "No search yet"
+    assert page.pixels(0, 1) == 0
+    page.queue()
+    page.wait_for_status("Step 1/", seconds=PATIENCE)
+    page.page.wait_for_timeout(300)
+    assert page.pixels(0, 0.55) > 100, "no bars"
+    first = page.js("document.querySelector('.appl-search canvas').toDataURL()")
+    page.shoot(screenshots, f"{name}_searching")
+    page.wait_for_status(f"{SAMPLES} samples in", seconds=PATIENCE)
+    page.page.wait_for_timeout(300)
+    assert page.js("document.querySelector('.appl-search canvas').toDataURL()") != first, "the bars did not move"
+    assert page.pixels(0.7, 1) > 100, "no loss curve"
+    page.shoot(screenshots, f"{name}_found")
+
+    found = page.string()
+    page.button("Copy").click()
+    assert page.js("navigator.clipboard.readText()") == found
+    page.button("Copy all").click()
+    assert found in page.js("navigator.clipboard.readText()")
+    for button, ending in (("JSON", ".json"), ("PNG", ".png")):
+        with page.page.expect_download() as download:
+            page.button(button).click()
+        assert download.value.suggested_filename.endswith(ending)
+        assert Path(download.value.path()).stat().st_size > 5000
+
+    chart = page.page.locator(f"{PANEL} [role=application]")
+    chart.focus()
+    page.page.keyboard.press("End")
+    assert "OUT08" in page.page.locator(f"{PANEL} [aria-live=polite]").inner_text()
+    page.page.keyboard.press("Enter")
+    page.page.wait_for_function(f"document.querySelector('{PANEL} [aria-live=polite]').textContent.startsWith('Copied')")
+    float(page.js("navigator.clipboard.readText()"))
+    assert page.errors == []
+
+
+def test_a_point_of_the_slider_reaches_the_outputs_without_another_search(page: ComfyPage, comfy: ComfyServer):
+    searched(page)
+    results = comfy.output_folder / "block_weights"
+    files = set(results.rglob("*.json"))
+    chosen = drag_slider(page, 36)
+    assert set(results.rglob("*.json")) == files
+    page.button("Use this").click()
+    assert page.widgets()["chosen_penalty"] > 0
+    page.queue()
+    page.button("In use").wait_for(timeout=PATIENCE * 1000)
+    assert page.string() == chosen
+    assert set(results.rglob("*.json")) == files, "it searched again"
+    page.button("Reset").click()
+    assert page.widgets()["chosen_penalty"] == -1
+    assert page.string() != chosen
+    assert page.errors == []
+
+
+def test_the_state_survives_reload_undo_copy_and_the_other_renderer(page: ComfyPage):
+    searched(page)
+    status, found = page.status(), page.string()
+
+    def all_is_there() -> None:
+        page.page.wait_for_timeout(2000)
+        assert page.js("node.widgets.find((one) => one.name === 'block_weights_panel').element.isConnected")
+        assert (page.status(), page.string()) == (status, found)
+
+    page.js("(node.title = 'another', app.extensionManager.workflow.activeWorkflow.changeTracker.checkState())")
+    page.js("app.extensionManager.workflow.activeWorkflow.changeTracker.undo()")
+    all_is_there()
+    if page.has_nodes2():
+        nodes2 = page.js(f"app.extensionManager.setting.get('{VUE_NODES}')")
+        page.set(VUE_NODES, not nodes2)
+        all_is_there()
+        page.set(VUE_NODES, nodes2)
+        all_is_there()
+    saved = page.js("JSON.stringify(node.serialize())")
+    assert len(saved) < 3000, "the result is in the workflow"
+    page.js("(app.canvas.copyToClipboard([node]), app.canvas.pasteFromClipboard())")
+    page.page.wait_for_timeout(2000)
+    panels = page.page.locator(PANEL)
+    assert [panels.nth(i).locator("textarea").input_value() for i in range(panels.count())] == [found, found]
+    page.js("app.graph.remove(app.graph.nodes.findLast((one) => one.type === 'ApplSearchRun'))")
+    page.page.wait_for_timeout(4000)  # the page keeps its workflow for the next visit
+    page.reload()
+    all_is_there()
+    assert page.errors == []
+
+
+def test_a_removed_node_leaves_no_panel_and_no_listener(page: ComfyPage):
+    assert page.listeners("appl_search.progress") == 1
+    page.load(short_demo())
+    executed = page.listeners("executed")
+    for _ in range(3):
+        page.js("app.graph.remove(node)")
+        page.page.wait_for_timeout(1500)
+        assert page.page.locator(PANEL).count() == 0
+        page.load(short_demo())
+        assert page.page.locator(PANEL).count() == 1
+    assert page.listeners("appl_search.progress") == 1
+    assert page.listeners("executed") == executed
+    assert page.errors == []
+
+
+def test_it_looks_well_in_both_themes(page: ComfyPage, screenshots: Path | None, request: pytest.FixtureRequest):
+    """Text stands out from the panel, and nothing sticks out of it. The pictures are for eyes."""
+    searched(page)
+    for palette in ("dark", "light"):
+        page.set("Comfy.ColorPalette", palette)
+        page.page.wait_for_timeout(1500)
+        assert page.contrast() > 4.5
+        for zoom in (1.0, 0.6):
+            page.look_at_the_search(zoom)
+            assert page.sticking_out() == []
+            page.shoot(screenshots, f"{request.node.callspec.id}_{palette}_{zoom:g}")
+    assert page.errors == []
+
+
+def test_finish_now_ends_a_search_that_was_found_again_after_a_reload(page: ComfyPage):
+    page.load(short_demo(samples=4800))
+    page.queue()
+    page.wait_for_status("Step 1/", seconds=PATIENCE)
+    page.page.wait_for_timeout(4000)
+    page.reload()
+    page.wait_for_status("Step ", "/4800 samples", seconds=30)
+    page.button("Finish now").click()
+    page.wait_for_status("of 4800 samples in", seconds=PATIENCE)
+    page.page.wait_for_function("document.querySelector('.appl-search textarea').value", timeout=10_000)
+    assert page.errors == []

@@ -1,0 +1,131 @@
+"""What the panel on the page is told of a search, and what it can ask for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from appl_search import LoraSource, SearchResult, SearchSettings
+from appl_search.loop import Event
+from tests import oracle, pack
+from tests.nodes.results import result_for
+
+PACK = pack.load_pack()
+live = sys.modules[f"{pack.NAME}.nodes.live"]
+kept = sys.modules[f"{pack.NAME}.nodes.kept"]
+panel_state = sys.modules[f"{pack.NAME}.nodes.panel_state"]
+routes = sys.modules[f"{pack.NAME}.nodes.routes"]
+SETTINGS = SearchSettings(samples=160, batch_size=2)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The messages that reach the page, as the JSON that it gets."""
+    messages: list[dict[str, Any]] = []
+
+    def send_sync(event: str, data: dict[str, Any], client: str) -> None:
+        assert (event, client) == ("appl_search.progress", "the page")
+        messages.append(json.loads(json.dumps(data, allow_nan=False)))
+
+    server = SimpleNamespace(client_id="the page", last_prompt_id="p", send_sync=send_sync)
+    module = SimpleNamespace(PromptServer=SimpleNamespace(instance=server))
+    monkeypatch.setitem(sys.modules, "server", module)
+    return messages
+
+
+def event(step: int) -> Event:
+    rates = torch.full((1, 20), step / 10, dtype=torch.float64)
+    return Event(step, 80, 2 * step, 160, 0.1, 0.0, step / 2, rates, lambda: None)
+
+
+def listening(node_id: str | None = "1:2"):
+    return live.Live(node_id, "w", [LoraSource(oracle.LORA_A)], SETTINGS)
+
+
+def test_the_first_message_says_what_is_searched(sent):
+    with listening():
+        (first,) = sent
+    assert (first["kind"], first["node"], first["workflow"], first["prompt"]) == ("start", "1:2", "w", "p")
+    (lora,) = first["loras"]
+    assert lora["name"] == "lora_a" and len(lora["keys"]) == 20 and sum(lora["keys"]) == sum(lora["groups"].values())
+    assert (first["steps"], first["total"]) == (80, 160)
+
+
+def test_few_messages_are_sent_and_no_loss_is_lost(sent, monkeypatch):
+    now = iter(range(1000))
+    monkeypatch.setattr(live.time, "monotonic", lambda: 10 + next(now) / 20)  # twenty steps a second
+    with listening() as listener:
+        assert [listener(event(step)) for step in range(1, 61)] == [False] * 60
+    steps = [message for message in sent if message["kind"] == "step"]
+    assert 12 <= len(steps) <= 19
+    assert sum(len(message["loss"]) for message in steps) == steps[-1]["step"]
+
+
+def test_a_page_that_was_loaded_again_gets_all_at_once(sent):
+    with listening() as listener:
+        listener(event(1))
+        listener(event(2))
+        (whole,) = live.snapshots()
+        assert (whole["kind"], whole["step"], whole["loss"], whole["rates"]) == ("start", 2, [0.1, 0.1], [[0.2] * 20])
+    assert live.snapshots() == []
+
+
+def test_finish_reaches_the_search_of_that_node_only(sent):
+    with listening("1:2") as one, listening("7") as other:
+        assert live.finish("1:2") and not live.finish("3")
+        assert one(event(1)) and not other(event(1))
+    assert not live.finish("1:2")
+
+
+def test_without_a_server_nothing_is_sent(monkeypatch):
+    monkeypatch.delitem(sys.modules, "server", raising=False)
+    with listening(None) as listener:
+        assert listener(event(1)) is False
+
+
+def test_the_state_is_short_and_json(sent):
+    result = result_for((oracle.LORA_A, {"IN04": 0.5}))
+    long = result.history.__class__(result.history.block_weights, torch.rand(5000), torch.zeros(5000))
+    state = panel_state.whole(SearchResult(result.block_weights, long, result.settings, 16, 1.5, "eps"), "a.json")
+    assert len(json.dumps(state, allow_nan=False)) < 30_000
+    assert len(state["loss"]) <= 240 and state["every"] * len(state["loss"]) >= 5000
+    (lora,) = state["loras"]
+    assert lora["rates"][5] == 0.5 and lora["errors"][0] is None
+    assert set(lora["strings"]) == {name for name, _ in state["formats"]}
+
+
+def test_strings_of_rates_that_the_page_chose():
+    (weights,) = result_for((oracle.LORA_A, {"IN04": 0.5})).block_weights
+    asked = {**panel_state.lora(weights.layout), "rates": list(weights.values)}
+    asked["errors"] = [None if error != error else error for error in weights.stderr]
+    assert panel_state.strings_of([asked]) == [panel_state.strings(weights)]
+    with pytest.raises(ValueError, match="Expected LoRAs with name"):
+        panel_state.strings_of([{"name": "a"}])
+
+
+@pytest.mark.parametrize("file", ["../a.json", "/etc/passwd", "a.txt", ""])
+def test_only_results_can_be_read(folders, file):
+    with pytest.raises(ValueError, match="is no saved result"):
+        routes._inside(file)
+
+
+class Thing:
+    """Stands for a model."""
+
+
+def test_a_search_is_kept_for_the_same_objects_and_settings_only():
+    model, other = Thing(), Thing()
+    sources = [LoraSource(oracle.LORA_A)]
+    inputs = kept.Inputs.of([model, None], sources, SETTINGS)
+    assert inputs.are(kept.Inputs.of([model, None], sources, SETTINGS))
+    assert not inputs.are(kept.Inputs.of([other, None], sources, SETTINGS))
+    assert not inputs.are(kept.Inputs.of([model, other], sources, SETTINGS))
+    assert not inputs.are(kept.Inputs.of([model, None], [LoraSource(oracle.LORA_B)], SETTINGS))
+    assert not inputs.are(kept.Inputs.of([model, None], sources, SearchSettings(seed=1)))
+    of_a_gone_one = kept.Inputs.of([Thing()], sources, SETTINGS)
+    assert not of_a_gone_one.are(of_a_gone_one)
