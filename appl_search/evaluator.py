@@ -114,6 +114,7 @@ class TextConditioning:
 
     def __init__(self, denoiser: Denoiser, clip, patched: Patched | None, searched: bool, examples: list[Example]):
         self._denoiser, self._clip, self._patched, self._searched = denoiser, clip, patched, searched
+        self._encoder = conditioning.CaptionEncoder(clip)
         self.examples = examples
         self._vectors: dict[int, Tensor] = {}
 
@@ -124,12 +125,17 @@ class TextConditioning:
             contexts = [self.examples[i].context[None] for i in indices]
             vectors = [self._cached_vector(i) for i in indices]
         else:
-            contexts, vectors = [], []
-            for row, i in enumerate(indices):
-                self._patched.strengths = strengths[row : row + 1].to(self._clip.patcher.load_device)
-                context, pooled = conditioning.encode_caption(self._clip, self.examples[i].caption)
-                contexts.append(context)
-                vectors.append(self._denoiser.size_and_pooled(pooled, **self.examples[i].sizes))
+            here = strengths.to(self._clip.patcher.load_device)
+
+            def prepare(rows: slice) -> None:
+                self._patched.strengths = here[rows]
+
+            encoded = self._encoder([self.examples[i].caption for i in indices], prepare)
+            contexts = [context for context, _ in encoded]
+            vectors = [
+                self._denoiser.size_and_pooled(pooled, **self.examples[i].sizes)
+                for i, (_, pooled) in zip(indices, encoded)
+            ]
         return torch.cat(contexts).to(where), torch.cat(vectors).to(where)
 
     def _cached_vector(self, index: int) -> Tensor:

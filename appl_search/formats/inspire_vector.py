@@ -18,7 +18,7 @@ from .decimals import read_number, write_number
 LEAST = 12
 #: What the letters A and B stand for unless the node's widgets say otherwise; a and b are half of it.
 LETTER_A, LETTER_B = 4.0, 1.0
-RANDOM = frozenset("RrUu")
+_RANDOM = frozenset("RrUu")
 
 _SECTIONS = ("input_blocks", "middle_block", "output_blocks")
 
@@ -110,7 +110,7 @@ def _only_rate(block: int, found: Iterable[tuple[str, float]], layout: LoraLayou
 def _read_entry(entry: str, letters: Mapping[str, float], what: str) -> list[float]:
     rates = []
     for part in entry.strip().split(" "):
-        if part in RANDOM:
+        if part in _RANDOM:
             raise ValueError(f"{what}: {part!r} is a random rate, drawn anew on each use. Expected a number.")
         rates.append(letters[part] if part in letters else read_number(part, what, plain=True))
     return rates

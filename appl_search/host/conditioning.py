@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
@@ -11,12 +13,66 @@ from .denoiser import ModelError
 def encode_caption(clip, caption: str) -> tuple[Tensor, Tensor]:
     """(context [1, tokens, c], pooled [1, p]) of a caption, as the CLIPTextEncode node makes them.
 
-    Differentiable when gradients are enabled. Raises :class:`ModelError` for a CLIP without a pooled output.
+    Raises :class:`ModelError` for a CLIP without a pooled output.
     """
-    context, pooled = clip.encode_from_tokens(clip.tokenize(caption), return_pooled=True)
+    return _encode(clip, clip.tokenize(caption))
+
+
+class CaptionEncoder:
+    """Encodes captions again and again, with gradients; tokens are kept."""
+
+    def __init__(self, clip):
+        self._clip = clip
+        self._tokens: dict[str, dict] = {}
+
+    def __call__(self, captions: Sequence[str], prepare: Callable[[slice], None]) -> list[tuple[Tensor, Tensor]]:
+        """(context [1, tokens, c], pooled [1, p]) of each caption.
+
+        ``prepare`` is told before each run of the text encoders which captions it is for: all at once, or
+        one after the other when a caption has weighted words or more than 75 tokens.
+        """
+        for caption in captions:
+            if caption not in self._tokens:
+                self._tokens[caption] = self._clip.tokenize(caption)
+        tokens = [self._tokens[caption] for caption in captions]
+        if all(map(_is_plain, tokens)):
+            prepare(slice(0, len(tokens)))
+            return self._encode_together(tokens)
+        encoded = []
+        for row, each in enumerate(tokens):
+            prepare(slice(row, row + 1))
+            encoded.append(_encode(self._clip, each))
+        return encoded
+
+    def _encode_together(self, tokens: list[dict]) -> list[tuple[Tensor, Tensor]]:
+        """As the sections of one long prompt; ComfyUI gives the pooled output of its first section only."""
+        together = {name: [section for each in tokens for section in each[name]] for name in tokens[0]}
+        encoder, pooled = self._clip.cond_stage_model.clip_g, []
+        encode = encoder.encode
+
+        def keep_pooled(sections):
+            out = encode(sections)
+            pooled.append(out[1])
+            return out
+
+        encoder.encode = keep_pooled
+        try:
+            context, first = _encode(self._clip, together)
+        finally:
+            del encoder.encode
+        contexts = context.view(len(tokens), -1, context.shape[-1])
+        return list(zip(contexts.split(1), pooled[0].to(first.device).split(1)))
+
+
+def _encode(clip, tokens: dict) -> tuple[Tensor, Tensor]:
+    context, pooled = clip.encode_from_tokens(tokens, return_pooled=True)
     if pooled is None:
         raise ModelError("The CLIP gives no pooled output, expected SDXL's two text encoders. Use the checkpoint's own CLIP.")
     return context, pooled
+
+
+def _is_plain(tokens: dict) -> bool:
+    return all(len(sections) == 1 and all(token[1] == 1.0 for token in sections[0]) for sections in tokens.values())
 
 
 def encode_image(vae, pixels: Tensor) -> Tensor:
