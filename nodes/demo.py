@@ -11,7 +11,7 @@ class TinySDXL:
 
     CATEGORY = CATEGORY
     DESCRIPTION = (
-        "A real SDXL of 8 million parameters for 128x128 pictures of coloured shapes, to try the search on in minutes without "
+        "A real SDXL of 6 million parameters for 128x128 pictures of coloured shapes, to try the search on in minutes without "
         "a GPU. The LoRAs marked [demo] are for it."
     )
     SEARCH_ALIASES = ["demo", "example model", "test model", "tiny sdxl"]
@@ -21,7 +21,7 @@ class TinySDXL:
         "The tiny SDXL.",
         "Its two text encoders.",
         "Its VAE.",
-        "Images and captions of the demo's character without the style that its LoRA was trained with.",
+        "Images and captions of the demo's character in the demo's style, without the colours and textures that its LoRA was trained with.",
     )
     FUNCTION = "load"
 
@@ -30,5 +30,5 @@ class TinySDXL:
         return {"required": {}}
 
     def load(self) -> tuple:
-        images, captions = demo.load_images("train")
+        images, captions = demo.load_images("styled_train")
         return (*demo.load_tiny_sdxl(), TrainingSet.from_images(images, captions))

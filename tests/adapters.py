@@ -8,18 +8,19 @@ from torch import Tensor
 LINEAR, CONV = "output_blocks_0_1_transformer_blocks_0_attn2_to_k", "input_blocks_4_0_in_layers_2"
 NORM = "input_blocks_4_1_norm"
 #: Shapes of the oracle's layers of these names.
-SHAPES = {LINEAR: (128, 64), CONV: (128, 64, 3, 3), NORM: (64,)}
+SHAPES = {LINEAR: (128, 64), CONV: (64, 32, 3, 3), NORM: (64,)}
 BLOCKS = {LINEAR: "OUT00", CONV: "IN04", NORM: "IN04"}
 
 
 def _parts(kind: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...] | float]:
     out, rest = shape[0], shape[1:]
     flat = int(torch.Size(rest).numel())
-    lora = {"lora_up.weight": (out, 4, *[1] * (len(shape) - 2)), "lora_down.weight": (4, *rest), "alpha": 2.0}
+    ones = [1] * (len(shape) - 2)
+    lora = {"lora_up.weight": (out, 4, *ones), "lora_down.weight": (4, *rest), "alpha": 2.0}
     return {
         "lora": lora,
         "tucker": {
-            "lora_up.weight": (out, 4, 1, 1), "lora_mid.weight": (4, 4, *rest[1:]), "lora_down.weight": (4, rest[0], 1, 1),
+            "lora_up.weight": (out, 4, 1, 1), "lora_mid.weight": (4, 4, *rest[1:]), "lora_down.weight": (4, *rest[:1], 1, 1),
             "alpha": 2.0,
         },
         "dora": lora | {"dora_scale": (out, *[1] * (len(shape) - 1))},

@@ -17,10 +17,15 @@ from tests.nodes.patched import patched_weights, stock
 SETTINGS = SearchSettings(samples=2, batch_size=2)
 
 
+@pytest.fixture(scope="module")
+def model():
+    return oracle.sdxl()
+
+
 @pytest.mark.parametrize("kind, layer", adapters.CASES)
-def test_prediction_and_gradient_of(kind, layer, tmp_path):
+def test_prediction_and_gradient_of(kind, layer, model, tmp_path):
     save_file(adapters.tensors(kind, layer), tmp_path / "one.safetensors")
-    model, source = oracle.sdxl(), LoraSource(tmp_path / "one.safetensors")
+    source = LoraSource(tmp_path / "one.safetensors")
     rates_map = Rates([source], [read_layout(source)], SETTINGS)
     slot = int(rates_map.searched[0])
     rates = torch.zeros(20, dtype=torch.float64)
@@ -33,9 +38,11 @@ def test_prediction_and_gradient_of(kind, layer, tmp_path):
         above, below = (evaluator.losses(draw, rates + sign * change) for sign in (1, -1))
     torch.testing.assert_close(batch.gradients[:, 0], (above - below) / (2 * step), rtol=2e-2, atol=2e-4)
 
-    patched = stock(model, source.path, 0.6)
-    patched_model = oracle.sdxl()
-    patched_model.model.load_state_dict(patched_weights(patched), strict=False)
-    with opened(patched_model, None, None, [source], rates_map, oracle.training_set(), SETTINGS) as evaluator:
-        expected = evaluator.losses(draw, torch.zeros(20, dtype=torch.float64))
+    plain = {key: weight.clone() for key, weight in model.model.state_dict().items()}
+    model.model.load_state_dict(patched_weights(stock(model, source.path, 0.6)), strict=False)
+    try:
+        with opened(model, None, None, [source], rates_map, oracle.training_set(), SETTINGS) as evaluator:
+            expected = evaluator.losses(draw, torch.zeros(20, dtype=torch.float64))
+    finally:
+        model.model.load_state_dict(plain)
     torch.testing.assert_close(batch.losses, expected, rtol=1e-4, atol=1e-6)

@@ -110,8 +110,10 @@ export class ChartView {
       ctx.clearRect(0, 0, width, height);
       return;
     }
+    const theme = themeOf(this.element.parentElement);
+    this.element.parentElement.style.setProperty("--appl-search-accent", theme.series[0]);
     this.#layout = layout(width, height, this.#search.loras.length);
-    drawChart(ctx, this.#layout, this.#search, themeOf(this.element.parentElement), this.#focus);
+    drawChart(ctx, this.#layout, this.#search, theme, this.#focus);
   }
 
   #zoom() {

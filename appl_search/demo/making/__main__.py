@@ -24,9 +24,7 @@ def main() -> None:
         metavar=("LEVEL2", "LEVEL3", "MIDDLE"),
         help="transformer blocks per layer at the two attention levels and in the middle (SDXL: 2 10 10)",
     )
-    parser.add_argument(
-        "--effort", type=float, default=1.0, help="scales the training of U-Net and text encoders (default 1.0)"
-    )
+    parser.add_argument("--effort", type=float, default=1.0, help="scales the length of every training (default 1.0)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     make_all(arguments.out, arguments.seed, TinyConfig(depths=tuple(arguments.depths)), arguments.effort)
