@@ -23,6 +23,8 @@ from .quadratic import Quadratic
 
 DAMPING = 0.7
 FORGETTING_FROM = 0.6
+#: How far from their start rates are expected, as a standard deviation.
+PRIOR = 1.0
 
 
 class GaussNewton:
@@ -67,21 +69,34 @@ class GaussNewton:
         """The quadratic model of the loss around the mean place; after the first batch.
 
         The curvature is an average of some n outer products; like any such covariance it is shrunk
-        towards its diagonal, by p / (p + n), so that it can be relied on from the first batch on.
+        towards its diagonal, by p / (p + n), so that it can be relied on from the first batch on. And
+        where the draws say little about a rate it stays near its start: see :meth:`_ridge`.
         """
-        curvature = self._curvature.value
         shrink = len(self._rates) / (len(self._rates) + self._curvature.weight)
+        curvature = torch.lerp(self._curvature.value, torch.diag(self._curvature.value.diagonal()), shrink)
+        noise = self._spread.value / self._gradient.effective
+        ridge = self._ridge(curvature.diagonal(), noise.diagonal())
         return Quadratic(
             self._place.value,
             float(self._loss.value),
-            self._gradient.value,
-            torch.lerp(curvature, torch.diag(curvature.diagonal()), shrink),
-            self._spread.value / self._gradient.effective,
+            self._gradient.value + ridge * (self._place.value - self._rates.start),
+            curvature + torch.diag(ridge),
+            noise,
             self._rates.counts,
             self._settings.negative_penalty,
             self._rates.lower,
             self._rates.upper,
         )
+
+    @staticmethod
+    def _ridge(curvature: Tensor, noise: Tensor) -> Tensor:
+        """Curvature [p] of a pull to the start, as strong as a rate's standard error is large.
+
+        For one rate alone, with gradient noise of variance s and curvature h, the best guess between a
+        normal prior of width PRIOR around the start and the minimum of its own parabola is the minimum
+        with s / (h PRIOR^2) added to the curvature. It fades as the draws add up.
+        """
+        return noise / (curvature.clamp(min=torch.finfo(curvature.dtype).tiny) * PRIOR**2)
 
     def solution(self) -> Tensor:
         if not self._batches:

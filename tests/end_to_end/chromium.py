@@ -52,6 +52,7 @@ class ComfyPage:
     def open(cls, context: Any, address: str, renderer: str) -> ComfyPage:
         """``renderer``: "canvas" or "nodes2"; :meth:`has_nodes2` says whether the host has the second."""
         comfy = cls(context.new_page())
+        comfy.page.set_default_timeout(START_SECONDS * 1000)
         comfy.page.add_init_script(COUNT_LISTENERS)
         comfy.page.on("pageerror", lambda error: comfy.errors.append(str(error)))
         comfy.page.on("console", comfy._listen)
@@ -93,7 +94,7 @@ class ComfyPage:
     def load(self, workflow: dict[str, Any]) -> None:
         """Opens a workflow and waits for its panel."""
         self.js("app.loadGraphData(argument)", workflow)
-        self.page.wait_for_selector(PANEL, timeout=30_000)
+        self.page.wait_for_selector(PANEL)
         self.look_at_the_search()
 
     def look_at_the_search(self, zoom: float = 1.0) -> None:

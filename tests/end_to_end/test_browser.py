@@ -81,7 +81,7 @@ def searched(page: ComfyPage) -> ComfyPage:
     page.load(short_demo())
     page.queue()
     page.wait_for_status(f"{SAMPLES} samples in", seconds=PATIENCE)
-    page.page.wait_for_function("document.querySelector('.appl-search textarea').value", timeout=10_000)
+    page.page.wait_for_function("document.querySelector('.appl-search textarea').value")
     return page
 
 
@@ -90,7 +90,7 @@ def drag_slider(page: ComfyPage, point: int) -> str:
     before = page.string()
     page.page.locator(f"{PANEL} input[type=range]").fill(str(point))
     page.page.wait_for_function(
-        "(old) => document.querySelector('.appl-search textarea').value !== old", arg=before, timeout=10_000
+        "(old) => document.querySelector('.appl-search textarea').value !== old", arg=before
     )
     return page.string()
 
@@ -217,8 +217,8 @@ def test_finish_now_ends_a_search_that_was_found_again_after_a_reload(page: Comf
     page.wait_for_status("Step 1/", seconds=PATIENCE)
     page.page.wait_for_timeout(4000)
     page.reload()
-    page.wait_for_status("Step ", "/4800 samples", seconds=30)
+    page.wait_for_status("Step ", "/4800 samples", seconds=PATIENCE)
     page.button("Finish now").click()
     page.wait_for_status("of 4800 samples in", seconds=PATIENCE)
-    page.page.wait_for_function("document.querySelector('.appl-search textarea').value", timeout=10_000)
+    page.page.wait_for_function("document.querySelector('.appl-search textarea').value")
     assert page.errors == []

@@ -27,7 +27,7 @@ def stock(model, clip, strength_model: float, strength_clip: float):
 
 def test_tiny_sdxl_gives_a_checkpoint_and_its_training_images(checkpoint):
     model, clip, vae, training_images = checkpoint
-    images, captions = demo.load_images("train")
+    images, captions = demo.load_images("styled_train")
     assert [item.caption for item in training_images.items] == captions
     assert not training_images.notes
     assert vae.decode(vae.encode(images[:1])).shape == images[:1].shape
@@ -63,7 +63,7 @@ def test_block_base_alone_leaves_the_unet_as_it_is(node, checkpoint):
 
 def test_searches_from_images_and_captions_and_applies_base_to_clip(node, folders, checkpoint):
     model, clip, vae, _ = checkpoint
-    images, captions = demo.load_images("train")
+    images, captions = demo.load_images("styled_train")
     training_images = TrainingSet.from_images(images[:2], captions[:2])
     learnable = node("ApplSearchLoadLora").load(model, LORA, 0.6, clip)
     out = node("ApplSearchRun").run(
