@@ -120,7 +120,7 @@ def main(arguments: list[str]) -> int:
         "setup": lambda rest: 0,
         "demo": lambda rest: run(venv_python(), "-m", "appl_search", "demo", *rest),
         "test": test,
-        "bench": lambda rest: run(venv_python(), "-m", "tests.benchmarks", *rest),
+        "bench": lambda rest: run(venv_python(), "tests/benchmarks", *rest),
     }
     if arguments and arguments[0] in ("-h", "--help", "help"):
         print(__doc__)

@@ -9,16 +9,20 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from appl_search.embedded_host import prepare
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from appl_search.embedded_host import prepare  # noqa: E402
 
 prepare()
 
+import models  # noqa: E402
+import quality  # noqa: E402
+import step_cost  # noqa: E402
 import torch  # noqa: E402
-
-from . import models, quality, step_cost  # noqa: E402
 
 TASKS = {"1 LoRA": (["character"], "train"), "2 LoRAs": (["character", "style"], "styled_train")}
 BUDGETS = {

@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import models
+import naive
 import torch
 
 from appl_search.adapters import LoadedLora, layer_deltas
@@ -18,8 +20,6 @@ from appl_search.host import autograd, loras
 from appl_search.host.denoiser import Denoiser
 from appl_search.lora import LoraSource
 from appl_search.patching import Patched
-
-from . import models, naive
 
 
 @dataclass(frozen=True)
