@@ -5,34 +5,25 @@ from __future__ import annotations
 import inspect
 
 import comfy.utils
-from tqdm import tqdm
 
 from ..appl_search import SearchResult
+from ..appl_search.console import ConsoleProgress
 from ..appl_search.loop import Event
 
 # ComfyUI's ProgressBar takes the node's id since July 2025; before, the bar is of whatever node runs.
 _TAKES_NODE_ID = "node_id" in inspect.signature(comfy.utils.ProgressBar).parameters
 
 
-class Progress:
+class Progress(ConsoleProgress):
     """Listens to a search, inside a ``with`` block; ``last``: its latest event, None before the first."""
 
     def __init__(self, total: int, node_id: str | None):
-        self.last: Event | None = None
-        self._bar = comfy.utils.ProgressBar(total, **({"node_id": node_id} if _TAKES_NODE_ID else {}))
-        self._console = tqdm(total=total, desc="Block weights", unit="sample")
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._console.close()
+        super().__init__(total)
+        self._node_bar = comfy.utils.ProgressBar(total, **({"node_id": node_id} if _TAKES_NODE_ID else {}))
 
     def __call__(self, event: Event) -> None:
-        self.last = event
-        self._console.set_postfix(loss=f"{event.loss:.4f}", refresh=False)
-        self._console.update(event.samples - self._console.n)
-        self._bar.update_absolute(event.samples, event.total_samples)
+        super().__call__(event)
+        self._node_bar.update_absolute(event.samples, event.total_samples)
 
     def result(self) -> SearchResult | None:
         """What was found so far, None before the first step."""

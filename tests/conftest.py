@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     prepare()
     import torch
 
-    torch.set_num_threads(min(4, os.cpu_count() or 1))
+    torch.set_num_threads(1)  # the models are tiny: a second thread costs more in waiting than it brings
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
