@@ -1,211 +1,237 @@
-"""What a LoRA adds to the output of one layer, with the strengths as the only thing learned.
+"""What LoRAs add to the weight and bias of one layer, with the strengths as the only thing learned.
 
-Every class here is an operator ``add(y, x, strengths) -> y`` with ``x`` [batch, ..., in] the layer's
-input, ``y`` its plain output, and ``strengths`` [batch or 1, n] the rates of the n LoRAs that patch
-the layer. A delta of a weight is linear in the strength, so
+A patched layer computes with the weight that ComfyUI itself would have patched in at these strengths,
+so forward and the gradient by the input cost what they cost without LoRAs. That leaves the gradient by
+the strengths, for each example: <dL/dweight, dweight/dstrength>. With a delta up @ down of rank r,
 
-    y_i + sum over n of strengths[i, n] * (delta_n applied to x_i)
+    sum over tokens of (dL/dy up) . (x down^T)
 
-is the output of the layer with its weight patched at those strengths, for each example i its own.
-``y`` is changed in place.
+needs x down^T (tokens x rank) only, which is all that is kept for backward. LoRAs are stacked along the
+rank: the number of kernels does not grow with the number of LoRAs. When the ranks add up to more than
+the layer's own size, or a delta has no factors, dL/dweight is made for each example instead, once for
+all the LoRAs of the layer.
 
-The low-rank operators keep only ``x A^T`` (tokens x rank) for backward, never the product with B;
-scalar gradients are reduced in fp32. LoRAs are stacked along the rank: the number of kernels does
-not grow with the number of LoRAs.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from .operations import Conv2d, Linear
 
 
 @dataclass(frozen=True)
-class ConvGeometry:
-    """stride, padding, dilation and groups of a 2-d convolution."""
+class Strengths:
+    """The strengths of the n (LoRA, block) pairs that patch a layer: as numbers, and [n] on the device in fp32.
 
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
-    groups: int
-
-    @classmethod
-    def of(cls, module: torch.nn.Conv2d) -> ConvGeometry:
-        return cls(tuple(module.stride), tuple(module.padding), tuple(module.dilation), module.groups)
-
-
-class _Stacked:
-    """Factors of several LoRAs, concatenated along the rank; moved to the layer's device and dtype on first use."""
-
-    def __init__(self, downs: Sequence[Tensor], ups: Sequence[Tensor], positions: Sequence[int]):
-        self.down, self.up = torch.cat(list(downs)), torch.cat(list(ups), dim=1)
-        ranks = [down.shape[0] for down in downs]
-        self.columns = torch.repeat_interleave(torch.tensor(positions), torch.tensor(ranks))
-
-    def at(self, x: Tensor, strengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(down, up, strengths [batch, ranks]) where and as ``x`` is."""
-        if self.down.dtype != x.dtype or self.down.device != x.device:
-            self.down, self.up = self.down.to(x.device, x.dtype), self.up.to(x.device, x.dtype)
-        if self.columns.device != strengths.device:
-            self.columns = self.columns.to(strengths.device)
-        return self.down, self.up, strengths.index_select(1, self.columns)
-
-
-class LinearLowRank(_Stacked):
-    """A linear layer's low-rank deltas: up_n @ down_n, stacked along the rank.
-
-    ``downs``: [rank_n, in] each; ``ups``: [out, rank_n] each, any scale multiplied in;
-    ``positions``: which column of ``strengths`` each of them uses.
+    Both, because a number costs no kernel and a tensor can be multiplied with.
     """
 
-    def add(self, y: Tensor, x: Tensor, strengths: Tensor) -> Tensor:
-        down, up, per_rank = self.at(x, strengths)
-        return _AddLinear.apply(y, x, per_rank, down, up)
+    numbers: tuple[float, ...]
+    tensor: Tensor
 
 
-class ConvLowRank(_Stacked):
-    """A convolution's low-rank deltas: a k x k convolution to the rank, then 1 x 1 up.
+class WeightDelta(Protocol):
+    """A part of what is added to a weight. ``weight`` is the layer's own, as the host computes with it."""
 
-    ``downs``: [rank_n, in / groups, kh, kw] each, all of one kernel size; ``ups``: [out, rank_n] each.
+    def added(self, patched: Tensor, weight: Tensor, at: Strengths) -> Tensor:
+        """``patched`` with the delta on top, as a new tensor of the same dtype."""
+
+    def gradient(self, grads: Tensor, weight: Tensor, at: Strengths) -> Tensor:
+        """By the strengths, fp32 [batch, n], from the gradients ``grads`` [batch, out, in] by the patched weight."""
+
+
+class LowRank:
+    """Deltas up_n @ down_n of any number of LoRAs, stacked along the rank.
+
+    ``downs``: [rank_n, in] or [rank_n, in, kh, kw] each; ``ups``: [out, rank_n] each, any scale
+    multiplied in; ``positions``: which of the layer's ``count`` strengths each of them has.
     """
 
-    def __init__(self, downs: Sequence[Tensor], ups: Sequence[Tensor], positions: Sequence[int], geometry: ConvGeometry):
-        super().__init__(downs, ups, positions)
-        self.geometry = geometry
+    def __init__(self, downs: Sequence[Tensor], ups: Sequence[Tensor], positions: Sequence[int], count: int):
+        self._down, self._up = torch.cat(list(downs)), torch.cat(list(ups), dim=1)
+        ranks = torch.tensor([down.shape[0] for down in downs])
+        of_rank = torch.repeat_interleave(torch.tensor(positions), ranks)
+        self._members = torch.nn.functional.one_hot(of_rank, count).float()  # [ranks, n]
 
-    def add(self, y: Tensor, x: Tensor, strengths: Tensor) -> Tensor:
-        down, up, per_rank = self.at(x, strengths)
-        return _AddConv.apply(y, x, per_rank, down, up, self.geometry)
+    def is_cheaper_by_rank(self, weight: Tensor, tokens: int) -> bool:
+        """Whether the gradient by rank takes fewer multiplications than :meth:`gradient` with what that needs."""
+        by_rank = tokens * (self._down.numel() + self._up.numel())
+        return by_rank <= (tokens + self._down.shape[0]) * weight.numel()
+
+    def _factors(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """(down, up) on the device and in the dtype of the computation; moved on first use."""
+        if self._down.dtype != like.dtype or self._down.device != like.device:
+            self._down, self._up = self._down.to(like.device, like.dtype), self._up.to(like.device, like.dtype)
+            self._members = self._members.to(like.device)
+        return self._down, self._up
+
+    def added(self, patched: Tensor, weight: Tensor, at: Strengths) -> Tensor:
+        down, up = self._factors(weight)
+        down, flat = down.flatten(1), patched.flatten(1)
+        if len(at.numbers) == 1:
+            return torch.addmm(flat, up, down, alpha=at.numbers[0]).view_as(patched)
+        scaled = up * torch.mv(self._members, at.tensor).to(up.dtype)
+        return torch.addmm(flat, scaled, down).view_as(patched)
+
+    def project(self, x: Tensor, operation: Linear | Conv2d) -> Tensor:
+        """x down^T [batch, ..., ranks]: what :meth:`gradient_by_rank` needs of the input."""
+        return operation.forward(x, self._factors(x)[0])
+
+    def gradient_by_rank(self, grad_y: Tensor, projected: Tensor, operation: Linear | Conv2d) -> Tensor:
+        """By the strengths, fp32 [batch, n], from the gradient by the output and :meth:`project`."""
+        return operation.products_by_rank(grad_y, projected, self._factors(grad_y)[1]) @ self._members
+
+    def gradient(self, grads: Tensor, weight: Tensor, at: Strengths) -> Tensor:
+        down, up = self._factors(grads)
+        return ((up.mT @ grads).float() * down.flatten(1).float()).sum(2) @ self._members
 
 
 class Dense:
-    """Any delta as a full difference of the layer's weight, made on demand and not kept.
+    """A delta that is linear in its strength, as a full difference made on demand and not kept.
 
-    ``difference()`` gives the difference [same shape as the layer's weight]; ``apply(x, difference)``
-    is the layer's own operation with the difference in place of its weight and without bias. Both are
-    called once in forward and once in backward.
+    ``difference(weight)`` gives it in fp32 or better, in the weight's shape.
     """
 
-    def __init__(self, difference: Callable[[], Tensor], apply: Callable[[Tensor, Tensor], Tensor], position: int):
-        self.difference, self.apply, self.position = difference, apply, position
+    def __init__(self, difference: Callable[[Tensor], Tensor], position: int):
+        self._difference, self._position = difference, position
 
-    def add(self, y: Tensor, x: Tensor, strengths: Tensor) -> Tensor:
-        def delta(x: Tensor) -> Tensor:
-            return self.apply(x, self.difference().to(y.device, y.dtype))
+    def added(self, patched: Tensor, weight: Tensor, at: Strengths) -> Tensor:
+        return (patched + at.numbers[self._position] * self._difference(weight)).to(patched.dtype)
 
-        return _AddDense.apply(y, x, strengths[:, self.position], delta)
-
-
-class BiasDifference:
-    """A difference [out] of a layer's bias. ``channel_dim``: where the output's channels are."""
-
-    def __init__(self, difference: Tensor, channel_dim: int, position: int):
-        self.difference, self.channel_dim, self.position = difference, channel_dim, position
-
-    def add(self, y: Tensor, x: Tensor, strengths: Tensor) -> Tensor:
-        bias = self.difference.to(y.device, y.dtype).view(-1, *[1] * (y.ndim - 1 - self.channel_dim % y.ndim))
-        return y + _over_examples(strengths[:, self.position], y).to(y.dtype) * bias
+    def gradient(self, grads: Tensor, weight: Tensor, at: Strengths) -> Tensor:
+        found = torch.zeros(len(grads), len(at.numbers), device=grads.device)
+        found[:, self._position] = _products(grads, self._difference(weight))
+        return found
 
 
-def _over_examples(per_example: Tensor, like: Tensor) -> Tensor:
-    """[batch] or [batch, k] -> shape that multiplies ``like`` [batch, ...] (k stays the last dimension)."""
-    if per_example.ndim == 1:
-        return per_example.view(-1, *[1] * (like.ndim - 1))
-    return per_example.view(per_example.shape[0], *[1] * (like.ndim - 2), per_example.shape[1])
+class Chain:
+    """Deltas that are not linear in their strengths, or that depend on the weight after those before them.
 
-
-def _reduce_to(gradient: Tensor, batch: int) -> Tensor:
-    """Sums over the batch when the strengths were shared by all examples."""
-    return gradient if gradient.shape[0] == batch else gradient.sum(0, keepdim=True)
-
-
-def _same_memory(y: Tensor) -> Tensor:
-    """``y`` to be changed in place, as a new tensor for autograd.
-
-    No layer keeps its own output for backward. To change a view in place (a linear layer's output is
-    one) under autograd's eyes would cost copies in backward.
+    ``patched(weight, numbers)`` gives the layer's weight at any strengths in fp32 or better. Derivatives
+    are its central differences, exact for squares.
     """
-    return y.detach()
+
+    def __init__(self, patched: Callable[[Tensor, Sequence[float]], Tensor]):
+        self._patched = patched
+
+    def added(self, patched: Tensor, weight: Tensor, at: Strengths) -> Tensor:
+        return self._patched(weight, at.numbers).to(patched.dtype)
+
+    def gradient(self, grads: Tensor, weight: Tensor, at: Strengths) -> Tensor:
+        derivatives = (self._derivative(weight, at.numbers, position) for position in range(len(at.numbers)))
+        return torch.stack([_products(grads, derivative) for derivative in derivatives], dim=1)
+
+    def _derivative(self, weight: Tensor, numbers: tuple[float, ...], position: int) -> Tensor:
+        step = 2.0**-16 if weight.dtype == torch.float64 else 2.0**-7
+        above, below = (
+            self._patched(weight, (*numbers[:position], numbers[position] + move, *numbers[position + 1 :]))
+            for move in (step, -step)
+        )
+        return (above - below) / (2 * step)
 
 
-class _AddLinear(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, y: Tensor, x: Tensor, s: Tensor, down: Tensor, up: Tensor) -> Tensor:
-        hidden = F.linear(x, down)
-        scaled = hidden * _over_examples(s, hidden).to(hidden.dtype)
-        out = _same_memory(y)
-        if out.is_contiguous():
-            out.view(-1, out.shape[-1]).addmm_(scaled.reshape(-1, scaled.shape[-1]), up.t())
+def _products(grads: Tensor, difference: Tensor) -> Tensor:
+    """<gradient, difference> for each example, fp32 [batch]."""
+    return grads.flatten(1).float() @ difference.flatten().float()
+
+
+class LayerDeltas:
+    """All that LoRAs add to one linear layer or convolution.
+
+    ``rates``: indices into the search's strengths [batch, LoRAs * 20]; positions above index this list.
+    ``biases``: (position, difference [out]) each.
+    """
+
+    def __init__(
+        self,
+        operation: Linear | Conv2d,
+        weights: Sequence[WeightDelta],
+        biases: Sequence[tuple[int, Tensor]],
+        rates: Sequence[int],
+    ):
+        self.operation, self.rates = operation, tuple(rates)
+        self._weights, self._biases = tuple(weights), list(biases)
+        only = weights[0] if len(weights) == 1 else None
+        self._low_rank = only if isinstance(only, LowRank) else None
+
+    def weight(self, weight: Tensor, at: Strengths) -> Tensor:
+        """The patched weight; the layer's own is left as it is."""
+        patched = weight
+        for delta in self._weights:
+            patched = delta.added(patched, weight, at)
+        return patched
+
+    def bias(self, bias: Tensor | None, at: Strengths) -> Tensor | None:
+        """The patched bias."""
+        for position, difference in self._biases:
+            bias = bias + at.numbers[position] * difference.to(bias)
+        return bias
+
+    def by_rank(self, x: Tensor, weight: Tensor) -> bool:
+        """Which of its two ways :meth:`gradient` is to go for this input."""
+        tokens = x.numel() // (x.shape[0] * x.shape[self.operation.channel_dim])
+        return self._low_rank is not None and self._low_rank.is_cheaper_by_rank(weight, tokens)
+
+    def kept(self, x: Tensor, by_rank: bool) -> Tensor | None:
+        """What :meth:`gradient` needs of the input."""
+        if by_rank:
+            return self._low_rank.project(x, self.operation)
+        return x if self._weights else None
+
+    def gradient(self, grad_y: Tensor, kept: Tensor | None, by_rank: bool, weight: Tensor, at: Strengths) -> Tensor:
+        """By the strengths, for each example: fp32 [batch, n]."""
+        if by_rank:
+            found = self._low_rank.gradient_by_rank(grad_y, kept, self.operation)
+        elif self._weights:
+            scale = _scale(grad_y)
+            grads = self.operation.weight_gradients(grad_y if scale == 1 else grad_y * scale, kept, weight.shape)
+            found = sum(delta.gradient(grads, weight, at) for delta in self._weights) / scale
         else:
-            out += F.linear(scaled, up)
-        ctx.save_for_backward(hidden if s.requires_grad else None, s)
-        ctx.factors = down, up
-        return out
-
-    @staticmethod
-    def backward(ctx, grad_y: Tensor):
-        (hidden, s), (down, up) = ctx.saved_tensors, ctx.factors
-        grad_scaled = grad_y @ up
-        grad_x = grad_s = None
-        if ctx.needs_input_grad[2]:
-            products = hidden.float() * grad_scaled.float()
-            per_example = products.flatten(1, -2).sum(1) if products.ndim > 2 else products
-            grad_s = _reduce_to(per_example, s.shape[0])
-        if ctx.needs_input_grad[1]:
-            grad_x = (grad_scaled * _over_examples(s, grad_scaled).to(grad_scaled.dtype)) @ down
-        return grad_y, grad_x, grad_s, None, None
+            found = torch.zeros(len(grad_y), len(at.numbers), device=grad_y.device)
+        for position, difference in self._biases:
+            by_bias = self.operation.tokens(grad_y).sum(1, dtype=torch.float32)
+            found[:, position] += by_bias @ difference.to(by_bias)
+        return found
 
 
-class _AddConv(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, y: Tensor, x: Tensor, s: Tensor, down: Tensor, up: Tensor, geometry: ConvGeometry) -> Tensor:
-        hidden = F.conv2d(x, down, None, geometry.stride, geometry.padding, geometry.dilation, geometry.groups)
-        scaled = hidden * s[:, :, None, None].to(hidden.dtype)
-        out = _same_memory(y)
-        out += F.conv2d(scaled, up[:, :, None, None])
-        ctx.save_for_backward(hidden if s.requires_grad else None, s)
-        ctx.factors = down, up, geometry, x.shape
-        return out
-
-    @staticmethod
-    def backward(ctx, grad_y: Tensor):
-        (hidden, s), (down, up, geometry, x_shape) = ctx.saved_tensors, ctx.factors
-        grad_scaled = F.conv2d(grad_y, up.t()[:, :, None, None])
-        grad_x = grad_s = None
-        if ctx.needs_input_grad[2]:
-            grad_s = _reduce_to((hidden.float() * grad_scaled.float()).sum((2, 3)), s.shape[0])
-        if ctx.needs_input_grad[1]:
-            grad_hidden = grad_scaled * s[:, :, None, None].to(grad_scaled.dtype)
-            grad_x = torch.nn.grad.conv2d_input(
-                x_shape, down, grad_hidden, geometry.stride, geometry.padding, geometry.dilation, geometry.groups
-            )
-        return grad_y, grad_x, grad_s, None, None, None
+def _scale(grad_y: Tensor) -> float:
+    """A power of two that keeps sums over the output's tokens within the range of fp16."""
+    return 2.0 ** -round(math.log2(grad_y[0].numel()) / 4) if grad_y.dtype == torch.float16 else 1.0
 
 
-class _AddDense(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, y: Tensor, x: Tensor, s: Tensor, delta: Callable[[Tensor], Tensor]) -> Tensor:
-        out = _same_memory(y)
-        out += _over_examples(s, out).to(out.dtype) * delta(x)
-        ctx.save_for_backward(x, s)
-        ctx.delta = delta
-        return out
+class OutputDeltas:
+    """What LoRAs add to a layer of another kind, whose output is linear in its weight: a norm, an embedding.
 
-    @staticmethod
-    def backward(ctx, grad_y: Tensor):
-        x, s = ctx.saved_tensors
-        needs_x, needs_s = ctx.needs_input_grad[1:3]
-        with torch.enable_grad():
-            leaf = x.detach().requires_grad_(needs_x)
-            out = ctx.delta(leaf)
-        grad_x = grad_s = None
-        if needs_s:
-            products = (out.detach().float() * grad_y.float()).flatten(1).sum(1)
-            grad_s = _reduce_to(products, s.shape[0])
-        if needs_x:
-            (grad_x,) = torch.autograd.grad(out, leaf, grad_y * _over_examples(s, grad_y).to(grad_y.dtype))
-        return grad_y, grad_x, grad_s, None
+    ``apply(x, difference)`` is the layer's operation with the difference in place of its weight and
+    without bias. ``weights``, ``biases``: (position, difference) each; ``channel_dim``: where the
+    output's channels are. Few and small: autograd differentiates them.
+    """
+
+    def __init__(
+        self,
+        apply: Callable[[Tensor, Tensor], Tensor],
+        weights: Sequence[tuple[int, Tensor]],
+        biases: Sequence[tuple[int, Tensor]],
+        channel_dim: int,
+        rates: Sequence[int],
+    ):
+        self.rates = tuple(rates)
+        self._apply, self._weights, self._biases, self._channel_dim = apply, list(weights), list(biases), channel_dim
+
+    def add(self, y: Tensor, x: Tensor, strengths: Tensor) -> Tensor:
+        def over_examples(position: int) -> Tensor:
+            return strengths[:, position].to(y.dtype).view(-1, *[1] * (y.ndim - 1))
+
+        for position, difference in self._weights:
+            y = y + over_examples(position) * self._apply(x, difference.to(y))
+        for position, difference in self._biases:
+            channels = difference.to(y).view(-1, *[1] * (y.ndim - 1 - self._channel_dim % y.ndim))
+            y = y + over_examples(position) * channels
+        return y

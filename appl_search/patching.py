@@ -1,46 +1,33 @@
-"""Adds deltas to the outputs of a model's layers for as long as a ``with`` block runs."""
+"""Puts deltas on a model's layers for as long as a ``with`` block runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-
-class Delta(Protocol):
-    def add(self, y: Tensor, x: Tensor, strengths: Tensor) -> Tensor: ...
-
-
-class LayerDeltas:
-    """The deltas of one layer, and which of the search's rates scale them.
-
-    ``rates``: indices into the last dimension of the search's strengths [batch, LoRAs * 20]; the
-    deltas' positions index this list.
-    """
-
-    def __init__(self, deltas: Sequence[Delta], rates: Sequence[int]):
-        self.deltas, self.rates = tuple(deltas), tuple(rates)
+from .deltas import LayerDeltas, OutputDeltas, Strengths
+from .host import autograd
 
 
 class Patched(AbstractContextManager):
-    """Hooks on the layers of ``model``; taken off again on leaving, whatever happened inside.
+    """Layers of ``model`` with deltas; as before again on leaving, whatever happened inside.
 
-    ``layers`` maps module names of ``model`` to their deltas. Set :attr:`strengths` [batch or 1,
-    rates] before each forward; layers that use the same rates share one gathered copy of them, so
-    that autograd sees one node per block and not one per layer. It is gathered at once, not in a
-    layer, so that a layer that runs again in backward does exactly the same again.
+    ``layers`` maps module names of ``model`` to their deltas. Set :attr:`strengths` [batch or 1, rates]
+    before each forward. Its rows are equal: all examples see the same rates, and each row gets the
+    gradient of its own example. Layers that use the same rates share one gathered copy, so that autograd
+    sees one node per block and not one per layer. It is gathered at once, not in a layer, so that a layer
+    that runs again in backward does exactly the same again. With None the model is the plain one.
     """
 
-    def __init__(self, model: torch.nn.Module, layers: Mapping[str, LayerDeltas]):
-        self._modules = {name: model.get_submodule(name) for name in layers}
-        self._layers = dict(layers)
+    def __init__(self, model: nn.Module, layers: Mapping[str, LayerDeltas | OutputDeltas]):
+        self.model = model
+        self._modules = [(model.get_submodule(name), deltas) for name, deltas in layers.items()]
         self._used = {layer.rates for layer in layers.values()}
-        self._handles: list = []
-        self._strengths: Tensor | None = None
-        self._gathered: dict[tuple[int, ...], Tensor] = {}
+        self._stack = ExitStack()
+        self.strengths = None
 
     @property
     def strengths(self) -> Tensor | None:
@@ -49,33 +36,74 @@ class Patched(AbstractContextManager):
     @strengths.setter
     def strengths(self, value: Tensor | None) -> None:
         self._strengths = value
-        self._gathered = {} if value is None else {rates: _columns(value, rates) for rates in self._used}
+        if value is None:
+            self._gathered = {}
+            return
+        first = value.detach()[0]
+        numbers = first.tolist()
+        self._gathered = {
+            rates: (
+                value[:, list(rates)],
+                Strengths(tuple(numbers[rate] for rate in rates), first[list(rates)]),
+            )
+            for rates in self._used
+        }
 
     def __enter__(self) -> Patched:
-        try:
-            for name, module in self._modules.items():
-                self._handles.append(module.register_forward_hook(self._hook(self._layers[name])))
-        except BaseException:
-            self.__exit__()
-            raise
+        with ExitStack() as stack:
+            affine = [(module, deltas) for module, deltas in self._modules if isinstance(deltas, LayerDeltas)]
+            stack.enter_context(autograd.forwards_replaced(affine, self._patched_forward))
+            for module, deltas in self._modules:
+                if isinstance(deltas, OutputDeltas):
+                    stack.callback(module.register_forward_hook(self._hook(deltas)).remove)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+        self._stack.close()
         self.strengths = None
 
-    def _hook(self, layer: LayerDeltas):
-        def add_deltas(module, inputs, output):
+    def _patched_forward(self, module: nn.Module, deltas: LayerDeltas) -> Callable:
+        plain = module.forward
+
+        def forward(x: Tensor, *args, **kwargs) -> Tensor:
+            if self._strengths is None:
+                return plain(x, *args, **kwargs)
+            return _PatchedLayer.apply(x, *self._gathered[deltas.rates], module, deltas)
+
+        return forward
+
+    def _hook(self, deltas: OutputDeltas):
+        def add(module, inputs, output):
             if self._strengths is None:
                 return output
-            for delta in layer.deltas:
-                output = delta.add(output, inputs[0], self._gathered[layer.rates])
-            return output
+            return deltas.add(output, inputs[0], self._gathered[deltas.rates][0])
 
-        return add_deltas
+        return add
 
 
-def _columns(strengths: Tensor, rates: tuple[int, ...]) -> Tensor:
-    return strengths.index_select(1, torch.tensor(rates, device=strengths.device))
+class _PatchedLayer(torch.autograd.Function):
+    """y = operation(x, patched weight, patched bias), with gradients by x and, for each example, by the strengths."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, strengths: Tensor, at: Strengths, module: nn.Module, deltas: LayerDeltas) -> Tensor:
+        with autograd.borrowed_weights(module, x) as (weight, bias):
+            y = deltas.operation.forward(x, deltas.weight(weight, at), deltas.bias(bias, at))
+            by_rank = deltas.by_rank(x, weight)
+        ctx.save_for_backward(deltas.kept(x, by_rank) if ctx.needs_input_grad[1] else None)
+        ctx.given = at, module, deltas, x.shape, len(strengths), by_rank
+        return y.detach()  # a linear layer's output is a view, which the host could not change in place
+
+    @staticmethod
+    def backward(ctx, grad_y: Tensor):
+        (kept,), (at, module, deltas, shape, rows, by_rank) = ctx.saved_tensors, ctx.given
+        needs_x, needs_strengths = ctx.needs_input_grad[:2]
+        grad_x = by_strength = None
+        with autograd.borrowed_weights(module, grad_y) as (weight, _):
+            if needs_strengths:
+                by_strength = deltas.gradient(grad_y, kept, by_rank, weight, at)
+                if len(by_strength) != rows:
+                    by_strength = by_strength.sum(0, keepdim=True)
+            if needs_x:
+                grad_x = deltas.operation.input_gradient(grad_y, deltas.weight(weight, at), shape)
+        return grad_x, by_strength, None, None, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import comfy.lora  # on newer hosts this brings comfy.weight_adapter along
 import torch
 from torch import Tensor
 
@@ -14,7 +15,7 @@ BLOCKS = {LINEAR: "OUT00", CONV: "IN04", NORM: "IN04"}
 
 def _parts(kind: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...] | float]:
     out, rest = shape[0], shape[1:]
-    flat = int(torch.Size(rest).numel())
+    flat, inner = int(torch.Size(rest).numel()), rest[0] if rest else 1
     ones = [1] * (len(shape) - 2)
     lora = {"lora_up.weight": (out, 4, *ones), "lora_down.weight": (4, *rest), "alpha": 2.0}
     return {
@@ -28,15 +29,27 @@ def _parts(kind: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...] | flo
         "lokr": {"lokr_w1": (4, 4), "lokr_w2_a": (out // 4, 2), "lokr_w2_b": (2, flat // 4), "alpha": 1.0},
         "glora": {"a1.weight": (2, flat), "a2.weight": (flat, 2), "b1.weight": (2, flat), "b2.weight": (out, 2), "alpha": 1.0},
         "diff": {"diff": shape, "diff_b": (out,)},
+        "oft": {"oft_blocks": (out // 4, 4, 4), "alpha": 0.0},
+        "boft": {"oft_blocks": (2, out // 4, 4, 4), "alpha": 0.0},
+        "full lokr": {"lokr_w1": (4, 4), "lokr_w2": (out // 4, inner // 4, *rest[1:])},
+        "factored lokr": {
+            "lokr_w1_a": (4, 2), "lokr_w1_b": (2, 4), "lokr_w2_a": (out // 4, 2), "lokr_w2_b": (2, flat // 4), "alpha": 1.0,
+        },
+        "tucker loha": {
+            "hada_w1_a": (3, out), "hada_w1_b": (3, inner), "hada_t1": (3, 3, *rest[1:]),
+            "hada_w2_a": (3, out), "hada_w2_b": (3, inner), "hada_t2": (3, 3, *rest[1:]), "alpha": 3.0,
+        },
     }[kind]  # fmt: skip
 
+
+_ORTHOGONAL = ("oft", "boft") if hasattr(comfy, "weight_adapter") else ()  # ComfyUI loads them since 0.3.30
 
 #: (kind, layer) of each case.
 CASES = [
     (kind, layer)
     for layer, kinds in {
-        LINEAR: ("lora", "dora", "loha", "lokr"),
-        CONV: ("lora", "tucker", "dora", "loha", "lokr", "diff"),
+        LINEAR: ("lora", "dora", "loha", "lokr", "full lokr", "factored lokr", "glora", "diff", *_ORTHOGONAL),
+        CONV: ("lora", "tucker", "dora", "loha", "tucker loha", "lokr", "full lokr", "diff", *_ORTHOGONAL),
         NORM: ("diff",),
     }.items()
     for kind in kinds

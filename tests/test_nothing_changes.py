@@ -57,8 +57,8 @@ def at_call(number, function, error):
 PHASES = {
     "reading the LoRA": lambda patch: patch.setattr(loras, "read_tensors", fail),
     "loading the model": lambda patch: patch.setattr(device, "load", fail),
-    "putting on the hooks": lambda patch: patch.setattr(
-        torch.nn.Linear, "register_forward_hook", at_call(5, torch.nn.Linear.register_forward_hook, Failure())
+    "putting on the deltas": lambda patch: patch.setattr(
+        Patched, "_patched_forward", at_call(5, Patched._patched_forward, Failure())
     ),
     "the second forward": lambda patch: patch.setattr(
         Patched, "strengths", property(fail, at_call(2, Patched.strengths.fset, Failure()))

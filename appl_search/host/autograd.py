@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
+import comfy.ops
 import torch
 from comfy.clip_model import CLIPLayer
 from comfy.ldm.modules.attention import BasicTransformerBlock
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+from ..operations import Conv2d, Linear, operation_of
 
 
 @contextmanager
@@ -52,42 +55,67 @@ def _alias(tensor: Tensor) -> Tensor:
 
 
 @contextmanager
-def _forwards_replaced(modules: Iterator[nn.Module], wrap: Callable[[nn.Module], Callable]) -> Iterator[None]:
-    """``forward`` of each module through a wrapper of its own, which can call the former one."""
+def forwards_replaced(modules: Iterable[tuple], wrap: Callable[..., Callable]) -> Iterator[None]:
+    """``forward`` of each module through a wrapper of its own, which can call the former one.
+
+    ``modules``: (module, further arguments of ``wrap`` ...) each.
+    """
     before = []
     try:
-        for module in modules:
+        for module, *given in modules:
+            wrapped = wrap(module, *given)
             before.append((module, module.__dict__.get("forward")))
-            module.forward = wrap(module)
+            module.forward = wrapped
         yield
     finally:
-        for module, own in before:
+        for module, own in reversed(before):
             if own is None:
                 del module.forward
             else:
                 module.forward = own
 
 
+@contextmanager
+def borrowed_weights(layer: nn.Module, like: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """(weight, bias) of a layer as ComfyUI computes with them: in the dtype and on the device of ``like``.
+
+    They may lie in a buffer that the host uses again: do not keep them.
+    """
+    if not _casts(layer):
+        yield layer.weight, layer.bias
+        return
+    weight, bias, *stream = comfy.ops.cast_bias_weight(layer, like, **_OFFLOADABLE)
+    try:
+        yield weight, bias
+    finally:
+        if stream:
+            comfy.ops.uncast_bias_weight(layer, weight, bias, *stream)
+
+
+#: Newer hosts bring weights in on a stream of their own, and want to be told when one is done with them.
+_OFFLOADABLE = {"offloadable": True} if "offloadable" in inspect.signature(comfy.ops.cast_bias_weight).parameters else {}
+
+
 def _casting_layers_rerun(model: nn.Module):
     """Layers whose weights ComfyUI casts or brings in for each forward, into buffers that it may use again.
 
     A weight kept from forward to backward could have been overwritten by then. Such a layer runs
-    without a graph, and once more in backward, to be differentiated at once.
+    without a graph; backward brings its weight in once more.
     """
 
     def wrap(layer: nn.Module) -> Callable:
-        forward = layer.forward
-        # What a linear layer or a convolution does to gradients does not depend on its input.
-        affine = isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd))
+        forward, operation = layer.forward, operation_of(layer)
 
         def rerun(x: Tensor, *args, **kwargs) -> Tensor:
             if not (torch.is_grad_enabled() and x.requires_grad):
                 return forward(x, *args, **kwargs)
-            return _Rerun.apply(x, lambda x: forward(x, *args, **kwargs), affine)
+            if operation is not None:
+                return _Affine.apply(x, lambda x: forward(x, *args, **kwargs), layer, operation)
+            return _Rerun.apply(x, lambda x: forward(x, *args, **kwargs))
 
         return rerun
 
-    return _forwards_replaced((module for module in model.modules() if _casts(module)), wrap)
+    return forwards_replaced(((module,) for module in model.modules() if _casts(module)), wrap)
 
 
 def _casts(module: nn.Module) -> bool:
@@ -97,23 +125,37 @@ def _casts(module: nn.Module) -> bool:
     return bool(getattr(module, "comfy_cast_weights", False) or any(functions) or hasattr(module, "_v"))
 
 
-class _Rerun(torch.autograd.Function):
+class _Affine(torch.autograd.Function):
+    """A layer whose gradient needs its weight only, not its input."""
+
     @staticmethod
-    def forward(ctx, x: Tensor, layer: Callable[[Tensor], Tensor], affine: bool) -> Tensor:
-        ctx.layer, ctx.shape = layer, (x.shape, x.dtype, x.device)
-        ctx.save_for_backward(*([] if affine else [x]))
-        return layer(x).detach()  # autograd would treat a view as one of x
+    def forward(ctx, x: Tensor, run: Callable[[Tensor], Tensor], layer: nn.Module, operation: Linear | Conv2d) -> Tensor:
+        ctx.given = layer, operation, x.shape
+        return run(x).detach()  # autograd would treat a view as one of x
 
     @staticmethod
     def backward(ctx, grad_y: Tensor):
-        if ctx.saved_tensors:
-            x = ctx.saved_tensors[0].detach()
-        else:
-            shape, dtype, where = ctx.shape
-            x = torch.zeros(shape, dtype=dtype, device=where)
+        layer, operation, shape = ctx.given
+        with borrowed_weights(layer, grad_y) as (weight, _):
+            return operation.input_gradient(grad_y, weight, shape), None, None, None
+
+
+class _Rerun(torch.autograd.Function):
+    """Any other layer: it runs again in backward, to be differentiated at once."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, run: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.run = run
+        ctx.save_for_backward(x)
+        return run(x).detach()
+
+    @staticmethod
+    def backward(ctx, grad_y: Tensor):
+        (x,) = ctx.saved_tensors
+        x = x.detach().requires_grad_()
         with torch.enable_grad():
-            y = ctx.layer(x.requires_grad_())
-        return torch.autograd.grad(y, x, grad_y)[0], None, None
+            y = ctx.run(x)
+        return torch.autograd.grad(y, x, grad_y)[0], None
 
 
 def checkpointed(model: nn.Module):
@@ -132,8 +174,8 @@ def checkpointed(model: nn.Module):
 
         return again
 
-    blocks = (module for module in model.modules() if isinstance(module, (ResBlock, BasicTransformerBlock)))
-    return _forwards_replaced(blocks, wrap)
+    blocks = ((module,) for module in model.modules() if isinstance(module, (ResBlock, BasicTransformerBlock)))
+    return forwards_replaced(blocks, wrap)
 
 
 def _sparing_its_input(forward: Callable) -> Callable:

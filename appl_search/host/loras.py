@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,25 @@ class Patch:
     weights: tuple
     host_object: object
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [part for part in self.weights if isinstance(part, Tensor)]
+
+    @property
+    def is_nonlinear(self) -> bool:
+        """Whether ComfyUI's result is not linear in the strength: orthogonal adapters, and those that set a weight."""
+        return self.kind in ("oft", "boft", "set")
+
+    @property
+    def depends_on_weight(self) -> bool:
+        """Whether the difference is made from the weight that it is added to: GLoRA, weight decomposition, padding."""
+        if self.kind not in _DORA_SCALE_AT:
+            return self.kind != "diff"
+        return self.kind == "glora" or any(part is not None for part in self.weights[_DORA_SCALE_AT[self.kind] :])
+
+
+#: Where ComfyUI keeps the scale of a weight decomposition (and, for LoRA, the shape to pad to after it).
+_DORA_SCALE_AT = {"lora": 4, "loha": 7, "lokr": 8, "glora": 5}
 
 _loading_order = itertools.count()
 
@@ -170,12 +189,11 @@ def _strip(patcher) -> dict[int, LoraSource]:
     return found
 
 
-def dense_difference(patch: Patch, weight: Tensor, key: str) -> Tensor:
-    """What a patch at strength 1 adds to a weight, by ComfyUI's own arithmetic, in fp32."""
-    plain = weight.to(torch.float32)
-    entry = (1.0, patch.host_object, 1.0, None, None)
-    return comfy.lora.calculate_weight([entry], plain.clone(), key) - plain
-
+def patched_weight(patches: Sequence[tuple[Patch, float]], weight: Tensor, key: str) -> Tensor:
+    """A weight with patches at their strengths, one after the other, by ComfyUI's own arithmetic; in fp32 or better."""
+    weight = weight.to(torch.float64 if weight.dtype == torch.float64 else torch.float32, copy=True)
+    entries = [(strength, patch.host_object, 1.0, None, None) for patch, strength in patches]
+    return comfy.lora.calculate_weight(entries, weight, key, intermediate_dtype=weight.dtype)
 
 
 def differences(model, clip) -> Callable[[LoraSource, str, float], Tensor]:
@@ -191,6 +209,6 @@ def differences(model, clip) -> Callable[[LoraSource, str, float], Tensor]:
         if key is None:
             raise LoraError(f"LoRA file {source.path}: {stem} is no key of this MODEL or CLIP. Connect those that it is for.")
         patch = read_patches(source, model, clip)[key]
-        return rate * dense_difference(patch, weights[key], key)
+        return patched_weight([(patch, rate)], weights[key], key) - weights[key].float()
 
     return difference

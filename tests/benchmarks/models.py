@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save_file
 
 SMALL = {
-    "model_channels": 32, "context_dim": 64, "adm_in_channels": 1568, "transformer_depth": [0, 0, 1, 1, 2, 2],
-    "transformer_depth_middle": 2, "transformer_depth_output": [0, 0, 0, 1, 1, 1, 2, 2, 2],
+    "model_channels": 32, "context_dim": 64, "adm_in_channels": 1568, "transformer_depth": [0, 0, 1, 1, 1, 1],
+    "transformer_depth_middle": 1, "transformer_depth_output": [0, 0, 0, 1, 1, 1, 1, 1, 1],
 }  # fmt: skip
 FULL = {
     "model_channels": 320, "context_dim": 2048, "adm_in_channels": 2816, "transformer_depth": [0, 0, 2, 2, 10, 10],

@@ -8,10 +8,11 @@ from torch import Tensor
 
 
 def patched_weights(patcher) -> dict[str, Tensor]:
-    """Every patched weight of a ModelPatcher, by ComfyUI's own arithmetic."""
+    """Every patched weight of a ModelPatcher, as ComfyUI makes it when it loads the model: in fp32, then rounded."""
     plain = patcher.model.state_dict()
     return {
-        key: comfy.lora.calculate_weight(entries, plain[key].clone(), key) for key, entries in patcher.patches.items()
+        key: comfy.lora.calculate_weight(entries, plain[key].to(torch.float32, copy=True), key).to(plain[key].dtype)
+        for key, entries in patcher.patches.items()
     }
 
 

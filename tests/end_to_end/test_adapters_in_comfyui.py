@@ -1,0 +1,25 @@
+"""The unit tests of every adapter once more with an installed ComfyUI, which knows more of them than the embedded one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.comfy_server import ComfyInstall
+
+TESTS = Path(__file__).resolve().parents[1] / "test_adapters.py"
+
+
+def test_every_adapter_of_this_comfyui(comfy_install: ComfyInstall):
+    if subprocess.run([comfy_install.python, "-c", "import pytest"], capture_output=True).returncode != 0:
+        pytest.skip(f"{comfy_install.python} has no pytest.")
+    path = os.pathsep.join(filter(None, (str(comfy_install.root), os.environ.get("PYTHONPATH"))))
+    run = subprocess.run(
+        [comfy_install.python, "-m", "pytest", "-v", "-p", "no:cacheprovider", TESTS],
+        env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    assert "boft" in run.stdout
