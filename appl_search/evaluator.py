@@ -56,11 +56,14 @@ class Evaluator:
             self._memory.run(self._groups(draw), work)
         return out
 
-    def gradients(self, draw: Draw, rates: Tensor, probes: bool) -> Gradients:
-        """Losses and their per-example gradients by the search's parameters. ``rates`` [LoRAs * 20]."""
+    def gradients(self, draw: Draw, rates: Tensor, probes: int = 0) -> Gradients:
+        """Losses and their per-example gradients by the search's parameters, and probes for the first examples.
+
+        ``rates`` [LoRAs * 20].
+        """
         losses = torch.empty(len(draw), dtype=torch.float64)
-        by_rate = torch.zeros(2 if probes else 1, len(draw), len(rates), dtype=torch.float64)
-        probe_noise = [torch.randn(noise.shape, generator=self._probe_noise) for noise in draw.noise] if probes else []
+        by_rate = torch.zeros(2, len(draw), len(rates), dtype=torch.float64)
+        probe_noise = [torch.randn(noise.shape, generator=self._probe_noise) for noise in draw.noise[:probes]]
 
         def work(rows: list[int]) -> None:
             strengths = self._strengths(rates, len(rows)).requires_grad_()
@@ -69,7 +72,7 @@ class Evaluator:
             # stay near 1 and do not underflow; the division is done on the scalars, in fp64.
             outputs = residual[0].numel()
             seeds = [2 * weight * residual]
-            if probes:
+            if rows[0] < probes:
                 seeds.append(weight**0.5 * torch.stack([probe_noise[row] for row in rows]).to(residual))
             for number, seed in enumerate(seeds):
                 last = number == len(seeds) - 1
@@ -77,16 +80,16 @@ class Evaluator:
                 by_rate[number, rows] = gradient.double().cpu() / outputs ** (0.5 if number else 1)
             losses[rows] = row_losses.double().cpu()
 
-        self._memory.run(self._groups(draw), work)
-        by_parameter = [self._rates.of_parameters(part) for part in by_rate]
-        return Gradients(losses, by_parameter[0], by_parameter[1] if probes else None)
+        self._memory.run(self._groups(draw, probes), work)
+        by_gradient, by_probe = (self._rates.of_parameters(part) for part in by_rate)
+        return Gradients(losses, by_gradient, by_probe[:probes])
 
-    def _groups(self, draw: Draw) -> list[list[int]]:
-        """Rows of the draw that can share a forward: latents and contexts of one shape."""
+    def _groups(self, draw: Draw, probes: int = 0) -> list[list[int]]:
+        """Rows of the draw that can share a forward: latents and contexts of one shape, all probed or none."""
         groups: dict[tuple, list[int]] = {}
         for row, index in enumerate(draw.indices.tolist()):
             example = self.examples[index]
-            groups.setdefault((example.latent.shape, example.context.shape), []).append(row)
+            groups.setdefault((row < probes, example.latent.shape, example.context.shape), []).append(row)
         return list(groups.values())
 
     def _strengths(self, rates: Tensor, batch: int) -> Tensor:

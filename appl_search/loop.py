@@ -12,7 +12,7 @@ from torch import Tensor
 
 from . import methods, objective
 from .blocks import NUM_BLOCKS
-from .evaluator import opened
+from .evaluator import Evaluator, opened
 from .lora import LoraLayout, LoraSource, read_layout
 from .methods import Method
 from .objective import Draw
@@ -21,6 +21,10 @@ from .rates import Rates
 from .result import History, SearchResult, block_weights_of
 from .settings import SearchSettings
 from .training_set import TrainingSet
+
+
+#: Between the seeds of a search's draws and of the fresh ones that validate its end.
+VALIDATION_SEED = 2**32
 
 
 @dataclass(frozen=True)
@@ -84,13 +88,27 @@ def search(
         )
         for draw in batches:
             at = rates.all_rates(method.parameters)
-            batch = evaluator.gradients(draw, at, method.wants_probes)
+            batch = evaluator.gradients(draw, at, method.probes(len(draw)))
             _check_finite(batch, draw, log)
             method.step(batch)
             event = log.add(float(batch.losses.mean()), rates.penalty(at, settings.negative_penalty), len(draw))
-            if on_event is not None and on_event(event) is True:
+            if on_event is not None and on_event(event) is True or method.is_done():
                 break
-        return log.result()
+        return log.result(_best(method, evaluator, rates, settings))
+
+
+def _best(method: Method, evaluator: Evaluator, rates: Rates, settings: SearchSettings) -> Tensor:
+    """The method's solution, or the candidate that beats it on fresh draws, the same for all of them."""
+    candidates = [method.solution(), *method.candidates()]
+    if len(candidates) == 1:
+        return candidates[0]
+    totals = torch.zeros(len(candidates), dtype=torch.float64)
+    for draw in objective.draws(
+        evaluator.shapes, evaluator.timesteps, settings.validation, settings.batch_size, settings.seed + VALIDATION_SEED
+    ):
+        totals += torch.stack([evaluator.losses(draw, rates.all_rates(each)).sum() for each in candidates])
+    prices = [rates.penalty(rates.all_rates(each), settings.negative_penalty) for each in candidates]
+    return candidates[int((totals / settings.validation + settings.penalty * torch.tensor(prices)).argmin())]
 
 
 def evaluate(
@@ -151,11 +169,13 @@ class _Log:
             self.result,
         )
 
-    def result(self) -> SearchResult:
+    def result(self, parameters: Tensor | None = None) -> SearchResult:
+        """Of ``parameters``, or of the best that the method knows."""
+        parameters = self._method.solution() if parameters is None else parameters
         model = self._method.model() if self._losses else None
         path = PenaltyPath(model, self._rates.parameter_of, self._rates.constant) if model is not None else None
-        values = self._all(self._method.solution())
-        stderr = path.stderr(self._method.solution()) if path is not None else torch.full_like(values, float("nan"))
+        values = self._all(parameters)
+        stderr = path.stderr(parameters) if path is not None else torch.full_like(values, float("nan"))
         return SearchResult(
             block_weights_of(self._layouts, values, stderr),
             History(

@@ -17,8 +17,12 @@ class SearchSettings:
     draws. ``batch_size``: draws per step. ``penalty``: weight of sum |rate| in the objective;
     ``negative_penalty``: how much more a negative rate costs, on top (10: it costs 11 times as much).
     ``minimum``, ``maximum``: bounds of every rate, None for no bound. ``init``: rate to start from.
-    ``learning_rate``, ``lr_schedule``, ``weight_decay``: of adamw only. ``min_snr_gamma``: weights the
-    loss of each timestep by min-SNR-gamma, None for no weighting. ``seed``: of the draws.
+    ``learning_rate``, ``lr_schedule``, ``weight_decay``: of adamw only. ``validation``: of adamw only;
+    fresh draws on which its last rates and the mean of the later ones are compared at the end, 0 for the
+    last ones whatever they are worth. ``tolerance``: of gauss-newton only; it stops before ``samples`` are
+    used up when more of them can be expected to lower the loss by less than this part of it, 0 for never.
+    ``min_snr_gamma``: weights the loss of each timestep by min-SNR-gamma, None for no weighting. ``seed``:
+    of the draws.
     """
 
     method: str = "gauss-newton"
@@ -27,6 +31,8 @@ class SearchSettings:
     learning_rate: float = 0.1
     lr_schedule: str = "cosine"
     weight_decay: float = 0.0
+    validation: int = 64
+    tolerance: float = 5e-4
     init: float = 0.5
     penalty: float = 1e-4
     negative_penalty: float = 10.0
@@ -44,7 +50,8 @@ class SearchSettings:
         self._check("seed", isinstance(self.seed, int) and 0 <= self.seed < 2**64, "a whole number from 0 to 2**64 - 1")
         self._check("learning_rate", self._finite("learning_rate") and self.learning_rate > 0, "a number above 0")
         self._check("init", self._finite("init"), "a finite number")
-        for field in ("weight_decay", "penalty", "negative_penalty"):
+        self._check("validation", isinstance(self.validation, int) and self.validation >= 0, "a whole number of at least 0")
+        for field in ("weight_decay", "tolerance", "penalty", "negative_penalty"):
             self._check(field, self._finite(field) and getattr(self, field) >= 0, "a number of at least 0")
         for field in ("minimum", "maximum"):
             self._check(field, getattr(self, field) is None or self._finite(field), "a finite number or None")

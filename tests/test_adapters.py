@@ -39,7 +39,7 @@ def searched(model, sources, rates, work):
 
 
 def gradients(model, sources, rates):
-    return searched(model, sources, rates, lambda evaluator, draw: evaluator.gradients(draw, rates, probes=False))[1]
+    return searched(model, sources, rates, lambda evaluator, draw: evaluator.gradients(draw, rates))[1]
 
 
 def losses(model, sources, rates):

@@ -57,7 +57,7 @@ def test_losses_and_gradients_at_the_recorded_rates(sources, run, steps):
     with opened_with(oracle.sdxl(), sources, settings) as evaluator:
         for step in steps:
             rates = expected["weights"][step].double() * there
-            batch = evaluator.gradients(Draw(*draws[step]), rates, probes=False)
+            batch = evaluator.gradients(Draw(*draws[step]), rates)
             penalty = 1e-4 * (torch.sign(rates) - 10 * (rates < 0))[there]
             torch.testing.assert_close(
                 batch.gradients.mean(0) + penalty, expected["grad"][step][there].double(), rtol=1e-3, atol=1e-4

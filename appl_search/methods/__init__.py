@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,22 +17,21 @@ from .quadratic import Quadratic
 class Gradients:
     """What one batch says at the current parameters, per example and in fp64 on the CPU.
 
-    ``losses`` [b]: weighted denoising losses; ``gradients`` [b, p]: theirs; ``probes`` [b, p]: J'u of
-    the weighted prediction for one u ~ N(0, I) each, divided so that 2 v v' is an unbiased estimate of
-    the example's Gauss-Newton matrix; None unless the method asked for them.
+    ``losses`` [b]: weighted denoising losses; ``gradients`` [b, p]: theirs; ``probes`` [n, p]: for the
+    first n examples, as many as the method asked for, J'u of the weighted prediction for one u ~ N(0, I)
+    each, divided so that 2 v v' is an unbiased estimate of the example's Gauss-Newton matrix.
     """
 
     losses: Tensor
     gradients: Tensor
-    probes: Tensor | None
+    probes: Tensor
 
 
 class Method(Protocol):
     """An optimiser over the parameters [p] of a search."""
 
-    @property
-    def wants_probes(self) -> bool:
-        """Whether the next batch should come with probes."""
+    def probes(self, batch_size: int) -> int:
+        """How many examples of the next batch should come with probes."""
 
     @property
     def parameters(self) -> Tensor:
@@ -42,6 +42,12 @@ class Method(Protocol):
 
     def solution(self) -> Tensor:
         """The best parameters known, [p] in fp64."""
+
+    def candidates(self) -> Sequence[Tensor]:
+        """Others that may be better than :meth:`solution`, to be compared on fresh draws at the end."""
+
+    def is_done(self) -> bool:
+        """Whether more batches would hardly bring anything."""
 
     def model(self) -> Quadratic | None:
         """The quadratic model that :meth:`solution` is the minimum of, or None."""
