@@ -65,14 +65,19 @@ def _state_dict() -> dict[str, Tensor]:
     return _weights()
 
 
-def sdxl(dtype: torch.dtype = torch.float32, **sampling):
-    """The oracle's tiny SDXL as a ComfyUI ModelPatcher. ``sampling``: of the model config (beta schedule, zsnr)."""
+def sdxl(dtype: torch.dtype = torch.float32, manual_cast_dtype: torch.dtype | None = None, **sampling):
+    """The oracle's tiny SDXL as a ComfyUI ModelPatcher.
+
+    ``manual_cast_dtype``: what it computes in when that is not ``dtype``. ``sampling``: of the model config (beta
+    schedule, zsnr).
+    """
     import comfy.model_base
     import comfy.model_management
     import comfy.model_patcher
     import comfy.supported_models
 
     config = comfy.supported_models.SDXL({**UNET_CONFIG, "dtype": dtype})
+    config.manual_cast_dtype = manual_cast_dtype
     model_type = sampling.pop("model_type", comfy.model_base.ModelType.EPS)
     config.sampling_settings = {**config.sampling_settings, **sampling}
     model = comfy.model_base.SDXL(config, model_type)

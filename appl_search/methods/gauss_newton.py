@@ -78,7 +78,7 @@ class GaussNewton:
         if self._batches < FEWEST_BATCHES or not self._settings.tolerance:
             return False
         model = self.model()
-        return model.excess(self.solution()) < self._settings.tolerance * model.loss
+        return model.excess() < self._settings.tolerance * model.loss
 
     def model(self) -> Quadratic:
         """The quadratic model of the loss around the mean place; after the first batch.

@@ -57,7 +57,7 @@ class Quadratic:
 
         Over the rates that are neither 0 nor at a bound; NaN for the others.
         """
-        free = self._free(w)
+        free = (w != 0) & (w > self.lower) & (w < self.upper)
         errors = torch.full_like(w, float("nan"))
         if free.any():
             inverse = torch.linalg.pinv(self.hessian[free][:, free], hermitian=True)
@@ -65,18 +65,14 @@ class Quadratic:
             errors[free] = covariance.diagonal().clamp(min=0).sqrt()
         return errors
 
-    def excess(self, w: Tensor) -> float:
-        """How much higher than at the true minimum the loss at ``w``, a minimum of the model, is to be expected.
+    def excess(self) -> float:
+        """How much higher than at the true minimum the loss at the model's is to be expected, at most.
 
         The gradient's noise n moves the minimum by H^-1 n, which costs n' H^-1 n / 2: in the mean half the
-        trace of H^-1 noise, over the rates that are free.
+        trace of H^-1 noise. Rates that the penalty or a bound holds move less; they count in full here,
+        because more draws may set them free.
         """
-        free = self._free(w)
-        inverse = torch.linalg.pinv(self.hessian[free][:, free], hermitian=True)
-        return 0.5 * float((inverse * self.noise[free][:, free]).sum())
-
-    def _free(self, w: Tensor) -> Tensor:
-        return (w != 0) & (w > self.lower) & (w < self.upper)
+        return 0.5 * float((torch.linalg.pinv(self.hessian, hermitian=True) * self.noise).sum())
 
     def largest_penalty(self) -> float:
         """The penalty from which on every rate is 0 (as far as the bounds allow)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import statistics
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -24,11 +25,13 @@ import quality  # noqa: E402
 import step_cost  # noqa: E402
 import torch  # noqa: E402
 
-TASKS = {"1 LoRA": (["character"], "train"), "2 LoRAs": (["character", "style"], "styled_train")}
+from appl_search.demo import ASSETS  # noqa: E402
+
+TASKS = {"1 LoRA": (["style"], "styled_train"), "2 LoRAs": (["character", "style"], "styled_train")}
 BUDGETS = {
-    "gauss-newton": [32, 48, 64, 96, 128, 192, 320],
-    "adamw, batch 16, cosine": [64, 128, 192, 320, 640],
-    "published": [*range(100, 2001, 100)],
+    "gauss-newton": [32, 48, 64, 96, 128, 192, 256, 320, 480],
+    "adamw, batch 16, cosine": [96, 192, 320, 640, 960],
+    "published": [100, 200, 300, 400, 500, 600, 800, 1000, 1250, 1500, 2000, 2500, 3000],
 }
 
 
@@ -42,7 +45,7 @@ def main() -> None:
     if options.only != "quality":
         report["cost"] = [asdict(row) for row in _costs(options.quick)]
     if options.only != "cost":
-        report["quality"] = [_quality_row(row) for row in _qualities(options.quick)]
+        report["quality"] = [_quality_row(row) for row in _qualities(options.quick, options.output / "world")]
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "benchmarks.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     text = markdown(report)
@@ -57,10 +60,10 @@ def _costs(quick: bool) -> list[step_cost.Row]:
     return step_cost.measure(cases, models.SMALL, torch.float32, 1 if quick else 7)
 
 
-def _qualities(quick: bool) -> list[quality.Row]:
+def _qualities(quick: bool, world: Path) -> list[quality.Row]:
     if quick:
-        return quality.measure(dict([next(iter(TASKS.items()))]), {name: [32] for name in BUDGETS}, 1, 64)
-    return quality.measure(TASKS, BUDGETS, seeds=5, long_run=4800)
+        return quality.measure(ASSETS, dict([next(iter(TASKS.items()))]), {name: [32] for name in BUDGETS}, 1, 64, 2)
+    return quality.measure(quality.make_world(world), TASKS, BUDGETS, seeds=5, long_run=9600, repeats=40)
 
 
 def _quality_row(row: quality.Row) -> dict:
@@ -92,13 +95,18 @@ def markdown(report: dict) -> str:
             "## Samples to quality", "",
             "Samples until loss + penalty is within 1% of the best known (a very long run), for each seed; - where the",
             "budgets tried did not get there.", "",
-            "| task | method | best | samples needed, by seed |",
-            "| --- | --- | --- | --- |",
+            "| task | method | best | samples needed, by seed | median distance from the best after so many samples |",
+            "| --- | --- | --- | --- | --- |",
         ]  # fmt: skip
         for row in report["quality"]:
             needed = ", ".join("-" if n is None else str(n) for n in row["samples_needed"])
-            lines.append(f"| {row['task']} | {row['method']} | {row['best']:.5f} | {needed} |")
+            gaps = (statistics.median(values) / row["best"] - 1 for values in zip(*row["objectives"]))
+            shown = ", ".join(f"{budget}: {gap:.2%}" for budget, gap in zip(row["budgets"], gaps))
+            lines.append(f"| {row['task']} | {row['method']} | {row['best']:.5f} | {needed} | {shown} |")
         lines.append("")
+        for row in report["quality"]:
+            if row["coverage"] is not None:
+                lines += [f"{row['task']}: 90% intervals of {row['method']} contain the true rate in {row['coverage']:.0%} of cases.", ""]
     return "\n".join(lines)
 
 

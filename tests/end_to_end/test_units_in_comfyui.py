@@ -1,4 +1,4 @@
-"""The unit tests of every adapter once more with an installed ComfyUI, which knows more of them than the embedded one."""
+"""The unit tests that lean on the host most, once more with an installed ComfyUI: it is newer than the embedded one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import pytest
 
 from tests.end_to_end.comfy_server import ComfyInstall
 
-TESTS = Path(__file__).resolve().parents[1] / "test_adapters.py"
+FOLDER = Path(__file__).resolve().parents[1]
+TESTS = ("test_adapters.py", "test_memory.py", "test_nothing_changes.py", "test_published_program.py")
 
 
-def test_every_adapter_of_this_comfyui(comfy_install: ComfyInstall):
+def test_adapters_memory_and_parity_in_this_comfyui(comfy_install: ComfyInstall):
     if subprocess.run([comfy_install.python, "-c", "import pytest"], capture_output=True).returncode != 0:
         pytest.skip(f"{comfy_install.python} has no pytest.")
     path = os.pathsep.join(filter(None, (str(comfy_install.root), os.environ.get("PYTHONPATH"))))
     run = subprocess.run(
-        [comfy_install.python, "-m", "pytest", "-v", "-p", "no:cacheprovider", TESTS],
+        [comfy_install.python, "-m", "pytest", "-v", "-p", "no:cacheprovider", *(FOLDER / name for name in TESTS)],
         env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]

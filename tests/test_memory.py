@@ -1,0 +1,123 @@
+"""The same numbers however little memory there is: fewer examples at a time, checkpointing, weights cast for each forward."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from appl_search import LoraSource, SearchSettings
+from appl_search.evaluator import opened
+from appl_search.host import autograd, device
+from appl_search.lora import read_layout
+from appl_search.micro_batches import MicroBatches
+from appl_search.objective import draws
+from appl_search.rates import Rates
+from tests import oracle
+
+SETTINGS = SearchSettings(samples=4, batch_size=4)
+LORAS = (oracle.LORA_A, oracle.LORA_B)
+
+
+def gradients(model=None, change=None):
+    """Of four examples, two of them probed; ``change(evaluator)`` before."""
+    sources = [LoraSource(path) for path in LORAS]
+    rates_map = Rates(sources, [read_layout(source) for source in sources], SETTINGS)
+    with opened(model or oracle.sdxl(), None, None, sources, rates_map, oracle.training_set(), SETTINGS) as evaluator:
+        if change is not None:
+            change(evaluator)
+        draw = next(draws(evaluator.shapes, evaluator.timesteps, 4, 4, seed=3))
+        found = evaluator.gradients(draw, rates_map.all_rates(rates_map.start), probes=2)
+        return found, evaluator._memory
+
+
+def assert_same(found, expected, error=1e-4):
+    for part in ("losses", "gradients", "probes"):
+        one, other = getattr(found, part), getattr(expected, part)
+        assert (one - other).norm() <= error * other.norm(), part
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return gradients()[0]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_micro_batch_does_not_matter(size, plain):
+    assert_same(gradients(change=lambda evaluator: setattr(evaluator._memory, "size", size))[0], plain)
+
+
+def test_checkpointing_does_not_matter(plain):
+    found, memory = gradients(change=lambda evaluator: evaluator._memory._checkpoint())
+    assert memory.checkpointing
+    assert_same(found, plain)
+
+
+def out_of_memory_above(examples, checkpointed_only=False):
+    """A U-Net that has memory for so many examples at a time."""
+
+    def change(evaluator):
+        plain_call = type(evaluator.denoiser).__call__
+
+        class Small(type(evaluator.denoiser)):
+            def __call__(self, noisy, *rest):
+                if len(noisy) > examples or (checkpointed_only and not evaluator._memory.checkpointing):
+                    raise device.OUT_OF_MEMORY("CUDA out of memory")
+                return plain_call(self, noisy, *rest)
+
+        evaluator.denoiser.__class__ = Small
+
+    return change
+
+
+def test_out_of_memory_halves_the_micro_batch_and_goes_on(plain):
+    found, memory = gradients(change=out_of_memory_above(1))
+    assert memory.size == 1 and not memory.checkpointing
+    assert_same(found, plain)
+
+
+def test_then_it_checkpoints(plain):
+    found, memory = gradients(change=out_of_memory_above(1, checkpointed_only=True))
+    assert memory.checkpointing
+    assert_same(found, plain)
+
+
+def test_only_then_it_fails_and_says_what_to_do():
+    with pytest.raises(device.OUT_OF_MEMORY, match="one example at a time and gradient checkpointing. Use smaller"):
+        gradients(change=out_of_memory_above(0))
+
+
+@pytest.mark.parametrize("free, size, checkpointing", [(1e9, 16, False), (90.0, 3, False), (20.0, 5, True), (0.0, 1, True)])
+def test_the_first_micro_batch_fits_the_free_memory(free, size, checkpointing, monkeypatch):
+    class Denoiser:
+        device, model = torch.device("cpu"), torch.nn.Module()
+
+        def inference_memory(self, shape):
+            return float(shape[0])
+
+    monkeypatch.setattr(device, "free_memory", lambda _: free)
+    with MicroBatches(Denoiser(), torch.Size([4, 8, 8]), 16) as memory:
+        assert (memory.size, memory.checkpointing) == (size, checkpointing)
+
+
+@pytest.mark.parametrize("stored", [torch.float16, torch.float8_e4m3fn], ids=["fp16", "fp8"])
+def test_weights_stored_in_another_dtype_than_the_computation(stored):
+    casting, rounded = oracle.sdxl(stored, manual_cast_dtype=torch.float32), oracle.sdxl()
+    rounded.model.diffusion_model.to(stored).to(torch.float32)
+    assert any(module.comfy_cast_weights for module in casting.model.modules() if isinstance(module, torch.nn.Linear))
+    assert_same(gradients(casting)[0], gradients(rounded)[0])
+
+
+def test_weights_in_a_buffer_that_the_host_overwrites_after_each_layer(plain, monkeypatch):
+    model, lent = oracle.sdxl(torch.float16, manual_cast_dtype=torch.float32), []
+    cast = autograd.comfy.ops.cast_bias_weight
+
+    def cast_into_the_buffer(layer, *args, **kwargs):
+        for tensor in lent:
+            tensor.fill_(float("nan"))
+        given = cast(layer, *args, **kwargs)
+        lent[:] = [tensor for tensor in given[:2] if tensor is not None]
+        return given
+
+    monkeypatch.setattr(autograd.comfy.ops, "cast_bias_weight", cast_into_the_buffer)
+    assert_same(gradients(model)[0], plain)
+    assert lent
