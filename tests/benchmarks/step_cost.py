@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import accumulate, groupby
 from pathlib import Path
 
 import models
@@ -24,18 +25,22 @@ from appl_search.patching import Patched
 
 @dataclass(frozen=True)
 class Case:
-    """``loras``: (rank, with convolutions) of each."""
+    """``loras``: (rank, with convolutions) of each; ``side``: of the latents; ``width``: the model is so many times wider."""
 
     name: str
     loras: tuple[tuple[int, bool], ...]
     batch: int
     side: int
     checkpointing: bool = False
+    width: int = 1
 
 
 @dataclass(frozen=True)
 class Row:
-    """Ratios to the plain forward; memory kept for backward as a ratio to what the plain graph keeps."""
+    """Ratios to the plain forward; memory kept for backward as a ratio to what the plain graph keeps.
+
+    ``peak``: most memory that a step takes, besides weights, as a ratio to what the plain forward takes.
+    """
 
     case: Case
     forward_seconds: float
@@ -45,15 +50,23 @@ class Row:
     naive: float
     kept: float
     kept_naive: float
+    peak: float
+    peak_bytes: int
 
 
 CPU_CASES = [
     Case("1 LoRA, attention, rank 8", ((8, False),), 2, 32),
-    Case("1 LoRA with convolutions, rank 8", ((8, True),), 2, 32),
-    Case("2 LoRAs, rank 8", ((8, False), (8, True)), 2, 32),
+    Case("2 LoRAs, attention, rank 8", ((8, False),) * 2, 2, 32),
     Case("8 LoRAs, attention, rank 16", ((16, False),) * 8, 2, 32),
-    Case("1 LoRA, batch 8", ((8, False),), 8, 16),
-    Case("1 LoRA, checkpointed", ((8, False),), 2, 32, True),
+    Case("1 LoRA with convolutions, rank 8", ((8, True),), 2, 32),
+    Case("2 LoRAs, one with convolutions, rank 8", ((8, False), (8, True)), 2, 32),
+    Case("1 LoRA, attention, rank 64", ((64, False),), 2, 32),
+    Case("1 LoRA, attention, rank 8, batch 8", ((8, False),), 8, 32),
+    Case("1 LoRA, attention, rank 8, latents 64 x 64", ((8, False),), 2, 64),
+    Case("1 LoRA, attention, rank 8, checkpointed", ((8, False),), 2, 32, True),
+    Case("1 LoRA, attention, rank 8, 4 times as wide", ((8, False),), 1, 32, width=4),
+    Case("1 LoRA with convolutions, rank 8, 4 times as wide", ((8, True),), 1, 32, width=4),
+    Case("8 LoRAs, attention, rank 16, 4 times as wide", ((16, False),) * 8, 1, 32, width=4),
 ]
 GPU_CASES = [
     Case(f"{n} LoRA, rank 16, {side * 8} px, batch {b}{', checkpointed' if c else ''}", ((16, False),) * n, b, side, c)
@@ -63,9 +76,12 @@ GPU_CASES = [
 
 def measure(cases: list[Case], config: dict, dtype: torch.dtype, repeats: int) -> list[Row]:
     """One row per case; each figure is the median of ``repeats`` interleaved runs."""
-    patcher = models.sdxl(config, dtype)
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
-        return [_row(case, patcher, Path(folder), repeats) for case in cases]
+        for width, of_width in groupby(cases, lambda case: case.width):
+            patcher = models.sdxl({**config, "model_channels": width * config["model_channels"]}, dtype)
+            rows += [_row(case, patcher, Path(folder), repeats) for case in of_width]
+    return rows
 
 
 def _row(case: Case, patcher, folder: Path, repeats: int) -> Row:
@@ -116,9 +132,11 @@ def _row(case: Case, patcher, folder: Path, repeats: int) -> Row:
         kept = [_kept(work, constants) for work in (plain_backward, lambda: search(0), naive_step)]
         if case.checkpointing:
             stack.enter_context(autograd.checkpointed(model))
+        peaks = [_peak(work, where) for work in (plain_forward, lambda: search(0))]
         works = [plain_forward, plain_backward, lambda: search(0), lambda: search(1), naive_step]
         seconds = _medians(works, repeats, where)
-    return Row(case, seconds[0], *(each / seconds[0] for each in seconds[1:]), kept[1] / kept[0], kept[2] / kept[0])
+    ratios = (each / seconds[0] for each in seconds[1:])
+    return Row(case, seconds[0], *ratios, kept[1] / kept[0], kept[2] / kept[0], peaks[1] / peaks[0], peaks[1])
 
 
 def _medians(works: list[Callable[[], None]], repeats: int, where: torch.device) -> list[float]:
@@ -132,6 +150,20 @@ def _medians(works: list[Callable[[], None]], repeats: int, where: torch.device)
             if number:
                 into.append(time.perf_counter() - started)
     return [statistics.median(each) for each in times]
+
+
+def _peak(work: Callable[[], None], where: torch.device) -> int:
+    """Most bytes that ``work`` has allocated at a time."""
+    if where.type == "cuda":
+        before = torch.cuda.memory_allocated(where)
+        torch.cuda.reset_peak_memory_stats(where)
+        work()
+        return torch.cuda.max_memory_allocated(where) - before
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
+        work()
+    changes = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    changes.sort(key=lambda event: event.start_ns())
+    return max(accumulate(event.nbytes() for event in changes))
 
 
 def _wait(where: torch.device) -> None:
