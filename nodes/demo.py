@@ -15,13 +15,15 @@ class TinySDXL:
         "a GPU. The LoRAs marked [demo] are for it."
     )
     SEARCH_ALIASES = ["demo", "example model", "test model", "tiny sdxl"]
-    RETURN_TYPES = ("MODEL", "CLIP", "VAE", TRAINING_IMAGES)
-    RETURN_NAMES = ("model", "clip", "vae", "training_images")
+    RETURN_TYPES = ("MODEL", "CLIP", "VAE", TRAINING_IMAGES, "IMAGE", "STRING")
+    RETURN_NAMES = ("model", "clip", "vae", "training_images", "images", "captions")
     OUTPUT_TOOLTIPS = (
         "The tiny SDXL.",
         "Its two text encoders.",
         "Its VAE.",
         "Images and captions of the demo's character in the demo's style, without the colours and textures that its LoRA was trained with.",
+        "The same images, to look at or to choose from.",
+        "Their captions, one per line.",
     )
     FUNCTION = "load"
 
@@ -31,4 +33,4 @@ class TinySDXL:
 
     def load(self) -> tuple:
         images, captions = demo.load_images("styled_train")
-        return (*demo.load_tiny_sdxl(), TrainingSet.from_images(images, captions))
+        return (*demo.load_tiny_sdxl(), TrainingSet.from_images(images, captions), images, "\n".join(captions))

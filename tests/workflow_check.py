@@ -117,6 +117,8 @@ def _of_widgets(node: Json, definition: Json) -> Iterator[str]:
 def wrong_value(entry: Input, value: Any) -> str | None:
     """What a widget expected instead of a value; None when the value is fine."""
     if entry.type == "COMBO":
+        if str(value).endswith(".safetensors"):
+            return None  # which files there are is the user's matter
         return None if value in entry.choices else f"one of {', '.join(map(str, entry.choices)) or 'no choices'}"
     if entry.type in ("STRING", "BOOLEAN"):
         kind = str if entry.type == "STRING" else bool

@@ -1,26 +1,123 @@
-"""The example workflows fit all nodes of this ComfyUI, its own ones included."""
+"""The example workflows in a real ComfyUI: they fit its nodes, they run, and equal ways give equal pictures."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from appl_search import demo
+from tests.end_to_end.comfy_client import ComfyClient
 from tests.end_to_end.comfy_server import PACK, ComfyServer
-from tests.end_to_end.workflow import PAGE_ONLY, to_api
+from tests.end_to_end.workflow import MUTED, PAGE_ONLY, nodes_of_type, to_api
 from tests.pack import PREFIX
 from tests.workflow_check import problems
 
+WORKFLOWS = sorted((PACK / "example_workflows").glob("*.json"))
+PATIENCE = 600.0
+SAMPLES = 64  # enough to run; what is found is the unit tests' matter
+#: Largest difference of two pictures that were made the same way, of 255. Saved LoRAs are fp16.
+SAME, SAME_BUT_FOR_FP16 = 1, 12
 
-@pytest.mark.parametrize("path", sorted((PACK / "example_workflows").glob("*.json")), ids=lambda path: path.stem)
-def test_example_workflow_fits_this_comfyui(path: Path, comfy: ComfyServer):
-    workflow = json.loads(path.read_text(encoding="utf-8"))
+
+@pytest.fixture(scope="module")
+def loras_folder(comfy: ComfyServer) -> Path:
+    """The server's loras folder, with the demo's style LoRA in it."""
+    folder = comfy.base / "models" / "loras"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(demo.lora_paths()["style"], folder)
+    return folder
+
+
+def definitions_for(workflow: dict[str, Any], comfy: ComfyServer) -> dict[str, Any]:
+    """The server's; skips where the workflow uses another pack's nodes that it does not have."""
     definitions = comfy.get_json("/object_info")
     unknown = {node["type"] for node in workflow["nodes"]} - set(definitions) - set(PAGE_ONLY)
     assert not [name for name in unknown if name.startswith(PREFIX)]
     if unknown:
         pytest.skip(f"This ComfyUI has no {', '.join(sorted(unknown))}: another pack's nodes.")
-    found = problems(workflow, definitions)
+    return definitions
+
+
+def prompt_of(name: str, comfy: ComfyServer) -> dict[str, Any]:
+    """A workflow as the server takes it, with a short search."""
+    workflow = json.loads((PACK / "example_workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    prompt = to_api(workflow, definitions_for(workflow, comfy))
+    prompt[nodes_of_type(prompt, "ApplSearchRun")[0]]["inputs"]["samples"] = SAMPLES
+    return prompt
+
+
+def pictures(comfy: ComfyServer, prompt: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Runs a graph; the pictures [n, height, width, 3] of its Preview Image nodes by their titles."""
+    with ComfyClient(comfy) as client:
+        outputs = client.queue(prompt).succeed(PATIENCE).outputs
+    found = {}
+    for node_id in nodes_of_type(prompt, "PreviewImage"):
+        files = [comfy.base / image["type"] / image["subfolder"] / image["filename"] for image in outputs[node_id]["images"]]
+        shown = [np.asarray(Image.open(file).convert("RGB"), dtype=np.int16) for file in files]
+        found[prompt[node_id]["_meta"]["title"]] = np.stack(shown)
+    return found
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> int:
+    return int(np.abs(one - other).max())
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_example_workflow_fits_this_comfyui(path: Path, comfy: ComfyServer, loras_folder: Path):
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    found = problems(workflow, definitions_for(workflow, comfy))
     assert found == []
-    assert to_api(workflow, definitions)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in WORKFLOWS if path.stem not in ("demo", "inspire", "bake")])
+def test_example_workflow_runs(name: str, comfy: ComfyServer):
+    for title, shown in pictures(comfy, prompt_of(name, comfy)).items():
+        assert shown.std() > 5, f"{title} is of one colour"
+
+
+def test_the_template_browser_has_them_all(comfy: ComfyServer):
+    assert sorted(comfy.get_json("/workflow_templates")["appl-search"]) == [path.stem for path in WORKFLOWS]
+
+
+def test_inspire_apply_and_lbw_model_give_the_same_picture(comfy: ComfyServer, loras_folder: Path):
+    prompt = prompt_of("inspire", comfy)
+    shown = pictures(comfy, prompt)
+    applied = shown["With Apply Block Weights"]
+    assert difference(shown["With Inspire's loader"], applied) <= SAME
+
+    (loader,) = nodes_of_type(prompt, "LoraLoaderBlockWeight //Inspire")
+    inputs = prompt[loader]["inputs"]
+    vector = {**inputs, "block_vector": ",".join(["0"] * 12)}
+    other = pictures(comfy, {**prompt, loader: {**prompt[loader], "inputs": vector}})
+    assert difference(other["With Inspire's loader"], applied) > 30, "other weights give the same picture"
+
+    (apply,) = nodes_of_type(prompt, "ApplSearchApply")
+    lbw = {name: prompt[apply]["inputs"][name] for name in ("model", "clip", "lora_name", "block_weights")}
+    changed = {
+        **prompt,
+        "lbw": {"class_type": "ApplSearchToLBW", "inputs": {**lbw, "text": ""}},
+        loader: {
+            "class_type": "ApplyLBW //Inspire",
+            "inputs": {"model": inputs["model"], "clip": inputs["clip"], "strength_model": 1.0, "strength_clip": 1.0, "lbw_model": ["lbw", 0]},
+        },
+    }  # fmt: skip
+    assert difference(pictures(comfy, changed)["With Inspire's loader"], applied) <= SAME
+
+
+def test_the_stock_loader_gives_the_same_picture_with_the_saved_lora(comfy: ComfyServer, loras_folder: Path):
+    applied = pictures(comfy, prompt_of("bake", comfy))["With Apply Block Weights"]
+    assert (loras_folder / "style_lbw_00001.safetensors").is_file()
+
+    workflow = json.loads((PACK / "example_workflows" / "bake.json").read_text(encoding="utf-8"))
+    for node in workflow["nodes"]:
+        node["mode"] = 0 if node["mode"] == MUTED else node["mode"]
+    prompt = to_api(workflow, comfy.get_json("/object_info"))
+    prompt[nodes_of_type(prompt, "ApplSearchRun")[0]]["inputs"]["samples"] = SAMPLES
+    shown = pictures(comfy, prompt)["With the saved file, by the stock loader"]
+    assert difference(shown, applied) <= SAME_BUT_FOR_FP16

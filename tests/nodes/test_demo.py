@@ -5,6 +5,7 @@ from __future__ import annotations
 import comfy.sd
 import comfy.utils
 import pytest
+import torch
 
 from appl_search import SearchSettings, TrainingSet, demo
 from tests.nodes.patched import assert_same_weights
@@ -26,10 +27,11 @@ def stock(model, clip, strength_model: float, strength_clip: float):
 
 
 def test_tiny_sdxl_gives_a_checkpoint_and_its_training_images(checkpoint):
-    model, clip, vae, training_images = checkpoint
+    model, clip, vae, training_images, shown, text = checkpoint
     images, captions = demo.load_images("styled_train")
     assert [item.caption for item in training_images.items] == captions
     assert not training_images.notes
+    assert torch.equal(shown, images) and text.splitlines() == captions
     assert vae.decode(vae.encode(images[:1])).shape == images[:1].shape
     assert model.model.diffusion_model and clip.cond_stage_model
 
@@ -62,7 +64,7 @@ def test_block_base_alone_leaves_the_unet_as_it_is(node, checkpoint):
 
 
 def test_searches_from_images_and_captions_and_applies_base_to_clip(node, folders, checkpoint):
-    model, clip, vae, _ = checkpoint
+    model, clip, vae, *_ = checkpoint
     images, captions = demo.load_images("styled_train")
     training_images = TrainingSet.from_images(images[:2], captions[:2])
     learnable = node("ApplSearchLoadLora").load(model, LORA, 0.6, clip)
@@ -77,7 +79,7 @@ def test_searches_from_images_and_captions_and_applies_base_to_clip(node, folder
 
 
 def test_text_encoder_keys_without_a_clip_are_refused(node, folders, checkpoint):
-    model, _, vae, training_images = checkpoint
+    model, _, vae, training_images, *_ = checkpoint
     learnable, _ = node("ApplSearchLoadLora").load(model, LORA, 0.6)
     with pytest.raises(ValueError, match="CLIP"):
         node("ApplSearchRun").run(learnable, vae, training_images, "adamw", 4, 1e-4, 0)
