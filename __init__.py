@@ -3,6 +3,7 @@
 from .nodes.apply import ApplyBlockWeights, BlockWeightsToLBW
 from .nodes.bake import SaveBakedLora
 from .nodes.demo import TinySDXL
+from .nodes.figures import PlotBlockWeights, SaveReport
 from .nodes.load_lora import LoadLearnableLora
 from .nodes.results import LoadResult, SaveResult
 from .nodes.search import SearchBlockWeights
@@ -21,6 +22,8 @@ NODE_CLASS_MAPPINGS = {
     "ApplSearchBake": SaveBakedLora,
     "ApplSearchSaveResult": SaveResult,
     "ApplSearchLoadResult": LoadResult,
+    "ApplSearchPlot": PlotBlockWeights,
+    "ApplSearchReport": SaveReport,
     "ApplSearchTinySDXL": TinySDXL,
 }
 
@@ -35,6 +38,8 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ApplSearchBake": "Save LoRA with Block Weights",
     "ApplSearchSaveResult": "Save Block Weights",
     "ApplSearchLoadResult": "Load Block Weights",
+    "ApplSearchPlot": "Plot Block Weights",
+    "ApplSearchReport": "Block Weights Report",
     "ApplSearchTinySDXL": "Tiny SDXL (Demo)",
 }
 

@@ -25,6 +25,14 @@ class Solution:
 
 
 @dataclass(frozen=True)
+class SingleStrength:
+    """The best that one strength for all blocks of a LoRA can do: ``strengths`` [LoRAs], and the loss predicted there."""
+
+    strengths: tuple[float, ...]
+    predicted_loss: float
+
+
+@dataclass(frozen=True)
 class PenaltyPath:
     """A quadratic model of the loss, and which of all rates [LoRAs * 20] its parameters are."""
 
@@ -45,6 +53,20 @@ class PenaltyPath:
             w = self._minimum(penalty, w)
             solutions.append(self._solution(penalty, w))
         return solutions
+
+    def best_single(self) -> SingleStrength:
+        """The minimum of the model, without penalty, along "every searched rate of a LoRA is the same".
+
+        Rates that are fixed stay so. A LoRA without any searched rate has strength 0.
+        """
+        loras = torch.arange(len(self.parameter_of)) // NUM_BLOCKS
+        members = torch.zeros(len(self.model.center), int(loras[-1]) + 1, dtype=torch.float64)  # 1 where a parameter is of a LoRA
+        searched = self.parameter_of >= 0
+        members[self.parameter_of[searched], loras[searched]] = 1
+        hessian = members.T @ self.model.hessian @ members
+        slope = members.T @ (self.model.gradient - self.model.hessian @ self.model.center)
+        strengths = (-torch.linalg.pinv(hessian, hermitian=True) @ slope).clamp(self.model.lower, self.model.upper)
+        return SingleStrength(tuple(strengths.tolist()), self.model.predicted_loss(members @ strengths))
 
     def _minimum(self, penalty: float, start: Tensor) -> Tensor:
         if not (math.isfinite(penalty) and penalty >= 0):

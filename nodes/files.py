@@ -18,6 +18,19 @@ def result_folder() -> Path:
     return Path(folder_paths.get_output_directory()) / FOLDER
 
 
+def report_folder() -> Path:
+    """Where reports are saved."""
+    return result_folder() / "reports"
+
+
+def inside(folder: Path, file: str, suffix: str) -> Path:
+    """A file below a folder that the page may ask for. ValueError for one that leads out of it: the page may come from anyone."""
+    path = (folder / file).resolve()
+    if not path.is_relative_to(folder.resolve()) or path.suffix != suffix:
+        raise ValueError(f"{file!r} is no {suffix} file in {folder}.")
+    return path
+
+
 def create_unique(folder: Path, stem: str, suffix: str) -> Path:
     """A new, empty file ``stem_00001.suffix`` or the next free number, and its folder.
 

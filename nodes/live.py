@@ -103,6 +103,7 @@ def _step(event: Event, loss: Sequence[float]) -> Json:
         "seconds": round(event.seconds, 2),
         "rates": [panel_state.rates(row) for row in event.block_weights.tolist()],
         "loss": [panel_state.significant(value) for value in loss],
+        "single": panel_state.single(event.result()),
     }
 
 

@@ -45,6 +45,7 @@ def whole(result: SearchResult, file: str, chosen: float | None = None) -> Json:
         "seconds": round(result.seconds, 1),
         "loss": loss,
         "every": every,
+        "single": single(result),
         "loras": [_found(weights) for weights in result.block_weights],
         "formats": [[name, format.label] for name, format in FORMATS.items()],
         "default_format": DEFAULT_FORMAT,
@@ -58,6 +59,14 @@ def whole(result: SearchResult, file: str, chosen: float | None = None) -> Json:
             for point in result.path(PATH_POINTS)
         ],
     }
+
+
+def single(result: SearchResult) -> Json | None:
+    """The best that one strength for each LoRA could do, as the search's model predicts it; None without a model."""
+    if result.penalty_path is None:
+        return None
+    best = result.penalty_path.best_single()
+    return {"strengths": rates(best.strengths), "loss": significant(best.predicted_loss)}
 
 
 def strings(weights: BlockWeights) -> Json:

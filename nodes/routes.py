@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import live, panel_state
-from .files import load_result, result_folder
+from .files import inside, load_result, report_folder, result_folder
 
 
 def register() -> None:
@@ -33,10 +33,23 @@ def register() -> None:
     async def state(request: web.Request) -> web.Response:
         """?file=...: what the panel shows of a saved result."""
         try:
-            file = _inside(request.query.get("file", ""))
+            path = inside(result_folder(), request.query.get("file", ""), ".json")
+            file = path.relative_to(result_folder().resolve()).as_posix()
             return web.json_response(panel_state.whole(load_result(file), file))
         except ValueError as error:
             return failed(error)
+
+    @server.routes.get("/appl_search/report")
+    async def report(request: web.Request) -> web.StreamResponse:
+        """?file=...: a saved report, as a page that may run no script; ComfyUI's own /view would download it."""
+        try:
+            path = inside(report_folder(), request.query.get("file", ""), ".html")
+        except ValueError as error:
+            return failed(error)
+        if not path.is_file():
+            return web.json_response({"error": f"There is no report {path}."}, status=404)
+        headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"}
+        return web.FileResponse(path, headers=headers)
 
     @server.routes.post("/appl_search/strings")
     async def strings(request: web.Request) -> web.Response:
@@ -45,12 +58,3 @@ def register() -> None:
             return web.json_response(panel_state.strings_of((await request.json())["loras"]))
         except (ValueError, KeyError) as error:
             return failed(error)
-
-
-def _inside(file: str) -> str:
-    """A name below the folder of results. ValueError for one that leads out of it: the page may come from anyone."""
-    folder = result_folder().resolve()
-    path = (folder / file).resolve()
-    if not path.is_relative_to(folder) or path.suffix != ".json":
-        raise ValueError(f"{file!r} is no saved result.")
-    return path.relative_to(folder).as_posix()

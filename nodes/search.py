@@ -51,7 +51,7 @@ class SearchBlockWeights:
                 "vae": ("VAE", {"tooltip": "The checkpoint's VAE, to encode the training images."}),
                 "training_images": (TRAINING_IMAGES, {"tooltip": "From Training Images: what the model should come closest to."}),
                 "method": (list(METHODS), {"default": default.method, "tooltip": "gauss-newton needs the fewest samples. adamw is the published algorithm."}),
-                "samples": ("INT", {"default": default.samples, "min": 1, "max": 1_000_000, "tooltip": "How often the model is asked to denoise a training image. 320 are enough for one LoRA; give two or more LoRAs some 500."}),
+                "samples": ("INT", {"default": default.samples, "min": 1, "max": 1_000_000, "tooltip": "How often the model is asked to denoise a training image, at most: gauss-newton stops earlier when more would hardly help. 320 are enough for one LoRA; give two or more LoRAs some 500."}),
                 "penalty": ("FLOAT", {"default": default.penalty, "min": 0.0, "max": 1.0, "step": 0.00001, "tooltip": "Price of each rate's size in the loss. More switches off more blocks; 0 searches for the lowest loss alone."}),
                 "seed": ("INT", {"default": default.seed, "min": 0, "max": 2**64 - 1, "control_after_generate": True, "tooltip": "Of the noise and timesteps. The same seed, model and images give the same result."}),
             },

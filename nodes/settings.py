@@ -33,6 +33,10 @@ class AdvancedSettings:
                 "lr_schedule": (list(LR_SCHEDULES), {"default": default.lr_schedule, "tooltip": "How the learning rate goes over the search: falling to 0 along a cosine, or constant. Of the method adamw only."}),
                 "weight_decay": ("FLOAT", {"default": default.weight_decay, "min": 0.0, "max": 1.0, "step": 0.001, "tooltip": "Pull of every rate towards 0. Of the method adamw only."}),
             },
+            "optional": {
+                "tolerance": ("FLOAT", {"default": default.tolerance, "min": 0.0, "max": 0.1, "step": 0.0001, "round": False, "tooltip": "gauss-newton stops before its samples are used up when more of them can be expected to lower the loss by less than this part of it. 0: never."}),
+                "validation": ("INT", {"default": default.validation, "min": 0, "max": 10000, "tooltip": "Fresh samples on which adamw compares its last rates with the mean of the later ones, and takes the better. 0: the last ones. Of the method adamw only."}),
+            },
         }  # fmt: skip
 
     def make(
@@ -46,6 +50,8 @@ class AdvancedSettings:
         learning_rate: float,
         lr_schedule: str,
         weight_decay: float,
+        tolerance: float = SearchSettings.tolerance,
+        validation: int = SearchSettings.validation,
     ) -> tuple[SearchSettings]:
         settings = SearchSettings(
             batch_size=batch_size,
@@ -56,5 +62,7 @@ class AdvancedSettings:
             learning_rate=learning_rate,
             lr_schedule=lr_schedule,
             weight_decay=weight_decay,
+            tolerance=tolerance,
+            validation=validation,
         )
         return (settings,)

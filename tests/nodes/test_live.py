@@ -19,7 +19,7 @@ PACK = pack.load_pack()
 live = sys.modules[f"{pack.NAME}.nodes.live"]
 kept = sys.modules[f"{pack.NAME}.nodes.kept"]
 panel_state = sys.modules[f"{pack.NAME}.nodes.panel_state"]
-routes = sys.modules[f"{pack.NAME}.nodes.routes"]
+files = sys.modules[f"{pack.NAME}.nodes.files"]
 SETTINGS = SearchSettings(samples=160, batch_size=2)
 
 
@@ -40,7 +40,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 def event(step: int) -> Event:
     rates = torch.full((1, 20), step / 10, dtype=torch.float64)
-    return Event(step, 80, 2 * step, 160, 0.1, 0.0, step / 2, rates, lambda: None)
+    return Event(step, 80, 2 * step, 160, 0.1, 0.0, step / 2, rates, lambda: SimpleNamespace(penalty_path=None))
 
 
 def listening(node_id: str | None = "1:2"):
@@ -110,8 +110,8 @@ def test_strings_of_rates_that_the_page_chose():
 
 @pytest.mark.parametrize("file", ["../a.json", "/etc/passwd", "a.txt", ""])
 def test_only_results_can_be_read(folders, file):
-    with pytest.raises(ValueError, match="is no saved result"):
-        routes._inside(file)
+    with pytest.raises(ValueError, match="is no .json file in"):
+        files.inside(files.result_folder(), file, ".json")
 
 
 class Thing:

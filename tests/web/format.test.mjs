@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { blocksOn, duration, plainRate, rateText, readout, short, speed, status } from "../../web/js/format.js";
+import { blocksOn, duration, plainRate, rateText, readout, short, speed, status, lossLegend } from "../../web/js/format.js";
 
 const lora = {
   name: "style", keys: Array.from({ length: 20 }, (_, i) => (i === 1 ? 0 : i + 1)),
@@ -41,4 +41,9 @@ test("what is said of a bar", () => {
 
 test("blocks that are on", () => {
   assert.equal(blocksOn([lora]), "18 of 19 blocks on");
+});
+
+test("the legend of the loss names the best single strength of each LoRA, when there is one", () => {
+  assert.equal(lossLegend(null), "batches and their running mean");
+  assert.match(lossLegend({ strengths: [-0.04, 0.456], loss: 0.1 }), /best single strength \(-0\.04, 0\.46\)$/);
 });

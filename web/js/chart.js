@@ -1,7 +1,7 @@
 /** Draws a search on a plain canvas. Knows nothing of ComfyUI. */
 
 import { BLOCKS, SECTIONS, shortName } from "./blocks.js";
-import { rateText, short } from "./format.js";
+import { lossLegend, rateText, short } from "./format.js";
 import { bucketMeans, curveDomain, linear, rateDomain, runningMean, ticks } from "./scales.js";
 
 /**
@@ -18,6 +18,7 @@ import { bucketMeans, curveDomain, linear, rateDomain, runningMean, ticks } from
 const BAR = 0.72; // of a column
 const BATCHES_PER_MEAN = 8; // the running mean's window, as a share of the curve: 1/8
 const SMALL = 11;
+const DASH = [5, 4]; // of the line for the best single strength
 
 /**
  * @param {CanvasRenderingContext2D} ctx scaled so that its unit is a pixel of the page
@@ -152,9 +153,9 @@ function drawLoss(ctx, where, search, theme) {
   ctx.font = font(theme, "600");
   write(ctx, `Loss${last}`, lossTitle.x, lossTitle.y + lossTitle.height / 2 - 1, theme.text);
   ctx.font = font(theme);
-  write(ctx, "batches and their running mean", box.x + box.width, lossTitle.y + lossTitle.height / 2 - 1, theme.quiet, "right");
+  write(ctx, lossLegend(search.single), box.x + box.width, lossTitle.y + lossTitle.height / 2 - 1, theme.quiet, "right");
 
-  const domain = curveDomain([...search.loss, ...means]);
+  const domain = curveDomain([...search.loss, ...means, ...(search.single ? [search.single.loss] : [])]);
   const y = linear(domain[0], domain[1], box.y + box.height, box.y);
   ctx.lineWidth = 1;
   for (const value of search.loss.length ? ticks(domain[0], domain[1], 3) : []) {
@@ -178,6 +179,12 @@ function drawLoss(ctx, where, search, theme) {
   curve(ctx, search.loss, points, box, y, theme.quiet, 1);
   ctx.globalAlpha = 1;
   curve(ctx, means, points, box, y, theme.series[0], 2);
+  if (search.single) {
+    ctx.strokeStyle = theme.text;
+    ctx.lineWidth = 1.25;
+    ctx.setLineDash(DASH);
+    stroke(ctx, [[box.x, y(search.single.loss)], [box.x + box.width, y(search.single.loss)]]);
+  }
   ctx.restore();
 }
 

@@ -77,3 +77,12 @@ export function blocksOn(loras) {
   }
   return `${on} of ${all} blocks on`;
 }
+
+/**
+ * What the lines of the loss are.
+ * @param {import("./store.js").Single|null|undefined} single
+ */
+export function lossLegend(single) {
+  if (!single) return "batches and their running mean";
+  return `batches, mean, \u2504 best single strength (${single.strengths.map((strength) => strength.toFixed(2)).join(", ")})`;
+}

@@ -10,6 +10,7 @@
  * @property {(number|null)[]|null} errors
  * @property {Record<string, {text: string, notes: string[]}>|null} strings in every format, once the search has ended
  */
+/** @typedef {{strengths: number[], loss: number}} Single the best that one strength for each LoRA could do */
 /** @typedef {{penalty: number, loss: number, rates: number[][], errors: (number|null)[][]}} PathPoint */
 /**
  * @typedef {object} Search
@@ -29,6 +30,7 @@
  * @property {string} [file] below output/block_weights
  * @property {number|null} [seed]
  * @property {number|null} [chosen] penalty of the node's outputs, null for the one searched with
+ * @property {Single|null} [single] null for a method that cannot tell
  * @property {PathPoint[]} [path]
  * @property {[string, string][]} [formats] names and labels
  * @property {string} [default_format]
@@ -112,6 +114,6 @@ function started(message) {
 
 function step(search, message) {
   search.loss.push(...message.loss);
-  for (const name of ["step", "samples", "seconds"]) search[name] = message[name];
+  for (const name of ["step", "samples", "seconds", "single"]) search[name] = message[name];
   search.loras.forEach((lora, i) => { lora.rates = message.rates[i]; });
 }

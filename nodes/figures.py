@@ -1,0 +1,124 @@
+"""Block weights to look at: figures, and a report to keep."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..appl_search import SearchResult
+from .common import BLOCK_WEIGHTS, CATEGORY, shown
+from .files import create_unique, report_folder
+
+DOTS_PER_INCH = 100
+_RESULT = (BLOCK_WEIGHTS, {"tooltip": "From the search, or from Load Block Weights."})
+_CHOICES = ("all", "bars", "loss", "penalty path")  # those of appl_search.figures, which needs matplotlib
+_THEMES = ("dark", "light")
+
+
+def _needs_matplotlib(error: ModuleNotFoundError) -> ModuleNotFoundError:
+    return ModuleNotFoundError(
+        f"Figures need matplotlib, which this Python does not have ({error}). Install it with: {sys.executable} -m pip install matplotlib",
+        name=error.name,
+    )
+
+
+class PlotBlockWeights:
+    """BLOCK_WEIGHTS as a picture."""
+
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Draws block weights: a bar for each block with its standard error, the loss over the search, and how rates and loss "
+        "change with the penalty."
+    )
+    SEARCH_ALIASES = ["lbw plot", "block weight chart", "figure", "graph"]
+    RETURN_TYPES = ("IMAGE",)
+    RETURN_NAMES = ("image",)
+    OUTPUT_TOOLTIPS = ("The figure: to preview, save, or put beside pictures.",)
+    FUNCTION = "plot"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict:
+        return {
+            "required": {
+                "block_weights": _RESULT,
+                "figure": (list(_CHOICES), {"tooltip": "Bars of the rates, the loss of each step, rates and loss over the penalty (gauss-newton only), or all of them."}),
+                "theme": (list(_THEMES), {"tooltip": "Dark for the screen, light for print."}),
+                "width": ("INT", {"default": 800, "min": 300, "max": 4000, "step": 10, "tooltip": "Of the image, in pixels."}),
+                "height": ("INT", {"default": 1000, "min": 200, "max": 4000, "step": 10, "tooltip": "Of the image, in pixels."}),
+            },
+        }  # fmt: skip
+
+    def plot(self, block_weights: SearchResult, figure: str, theme: str, width: int, height: int) -> tuple:
+        try:
+            from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+            from ..appl_search.figures import draw
+        except ModuleNotFoundError as error:
+            raise _needs_matplotlib(error) from error
+        canvas = FigureCanvasAgg(draw(block_weights, figure, theme, width / DOTS_PER_INCH, height / DOTS_PER_INCH))
+        canvas.draw()
+        pixels = np.asarray(canvas.buffer_rgba())[:, :, :3]
+        return (torch.from_numpy(pixels.astype(np.float32) / 255)[None],)
+
+
+class SaveReport:
+    """BLOCK_WEIGHTS as an HTML file."""
+
+    CATEGORY = CATEGORY
+    DESCRIPTION = (
+        "Saves a report as one HTML file in output/block_weights/reports: figures, rates with standard errors, strings for every "
+        "program, settings and versions, and pictures before and after when they are connected. It never overwrites a file."
+    )
+    SEARCH_ALIASES = ["lbw report", "html report", "export", "document"]
+    RETURN_TYPES = ("STRING",)
+    RETURN_NAMES = ("path",)
+    OUTPUT_TOOLTIPS = ("The file that was written.",)
+    FUNCTION = "save"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict:
+        return {
+            "required": {
+                "block_weights": _RESULT,
+                "name": ("STRING", {"default": "", "tooltip": "The file's name, to which a number is added; it may begin with folders. Empty: the LoRAs' names."}),
+            },
+            "optional": {
+                "before": ("IMAGE", {"tooltip": "Pictures without the block weights, to show in the report."}),
+                "after": ("IMAGE", {"tooltip": "Pictures with them."}),
+            },
+        }  # fmt: skip
+
+    def save(self, block_weights: SearchResult, name: str, before=None, after=None) -> dict:
+        try:
+            from ..appl_search.report import html_report
+        except ModuleNotFoundError as error:
+            raise _needs_matplotlib(error) from error
+        pictures = {caption: _pictures(images) for caption, images in (("before", before), ("after", after)) if images is not None}
+        text = html_report(block_weights, pictures, _versions())
+        stem = name.strip() or "+".join(weights.name for weights in block_weights.block_weights)[:100]
+        path = create_unique(report_folder(), stem, ".html")
+        path.write_text(text, encoding="utf-8")
+        file = path.relative_to(report_folder().resolve()).as_posix()
+        return shown((str(path),), [f"Saved as {path}"], appl_search_report=[file])
+
+
+def _pictures(images: torch.Tensor) -> list[Image.Image]:
+    """Of an IMAGE batch [n, height, width, 3] in 0 .. 1."""
+    return [Image.fromarray((image.clamp(0, 1) * 255).round().byte().cpu().numpy()) for image in images]
+
+
+def _versions() -> dict[str, str]:
+    """Of the pack and of ComfyUI, as far as they say."""
+    found = {}
+    for line in (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8").splitlines():
+        if line.startswith("version"):
+            found["LoRA Block Weight Search"] = line.split('"')[1]
+    comfy_version = sys.modules.get("comfyui_version")
+    if comfy_version is not None:
+        found["ComfyUI"] = comfy_version.__version__
+    return found
