@@ -45,12 +45,20 @@ class Row:
     best: float
     coverage: float | None = None
 
-    def samples_needed(self, tolerance: float = 0.01) -> list[int | None]:
+    def first_within(self, tolerance: float) -> list[int | None]:
         """First budget within ``tolerance`` of the best objective, for each seed; None if none is."""
-        return [
-            next((n for n, value in zip(self.budgets, values) if value <= self.best * (1 + tolerance)), None)
-            for values in self.objectives
-        ]
+        return [next((n for n, good in zip(self.budgets, each) if good), None) for each in self._within(tolerance)]
+
+    def settled_within(self, tolerance: float) -> list[int | None]:
+        """First budget from which on all are within ``tolerance``, for each seed: a user does not know when to stop."""
+        found = []
+        for each in self._within(tolerance):
+            tail = next((i for i, good in enumerate(reversed(each)) if not good), len(each))
+            found.append(self.budgets[len(each) - tail] if tail else None)
+        return found
+
+    def _within(self, tolerance: float) -> list[list[bool]]:
+        return [[value <= self.best * (1 + tolerance) for value in values] for values in self.objectives]
 
 
 def make_world(folder: Path) -> Path:

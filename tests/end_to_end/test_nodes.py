@@ -10,8 +10,11 @@ from tests.pack import PREFIX
 # Never change or drop one: saved workflows name them.
 NODES = (
     "ApplSearchApply",
+    "ApplSearchBake",
     "ApplSearchLoadLora",
     "ApplSearchLoadResult",
+    "ApplSearchPlot",
+    "ApplSearchReport",
     "ApplSearchRun",
     "ApplSearchSaveResult",
     "ApplSearchSettings",
