@@ -19,3 +19,7 @@ def get_full_path(kind: str, name: str) -> str | None:
 
 def get_output_directory() -> str:
     return str(root / "output")
+
+
+def get_folder_paths(kind: str) -> list[str]:
+    return [str(root / kind)]
