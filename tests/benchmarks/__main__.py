@@ -83,13 +83,16 @@ def markdown(report: dict) -> str:
     if "cost" in report:
         lines += [
             "## Cost of a step", "",
-            "In units of the plain U-Net forward without gradient on the same batch; memory kept for backward in units of",
-            "what a plain forward with gradient keeps.", "",
-            "| | forward, s | forward + backward to activations | search step | with probe | published loop | kept | kept, published |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- |",
+            "In units of the plain U-Net forward without gradient on the same batch. `limit`: plain forward with gradient and",
+            "backward to the activations. `step`: of the search, and as a multiple of the limit; half of the examples have a",
+            "probe besides. `kept`: memory kept for backward, in units of what the limit keeps. `peak`: most memory besides",
+            "weights, in units of what the plain forward takes.", "",
+            "| | forward, s | limit | step | step / limit | with probe | published loop | kept | kept, published | peak |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         ]  # fmt: skip
         for row in report["cost"]:
-            numbers = (row[key] for key in ("plain_backward", "search", "search_with_probe", "naive", "kept", "kept_naive"))
+            numbers = [row[key] for key in ("plain_backward", "search", "search_with_probe", "naive", "kept", "kept_naive", "peak")]
+            numbers.insert(2, row["search"] / row["plain_backward"])
             lines.append(f"| {row['case']['name']} | {row['forward_seconds']:.3f} | " + " | ".join(f"{n:.2f}" for n in numbers) + " |")
         lines.append("")
     if "quality" in report:

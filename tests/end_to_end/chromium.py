@@ -182,5 +182,5 @@ class ComfyPage:
     def shoot(self, folder: Path | None, name: str) -> None:
         """A screenshot, where somebody wants them."""
         if folder is not None:
-            self.page.mouse.move(5, 5)
+            self.page.mouse.move(900, 1090)  # where nothing shows a tooltip
             self.page.screenshot(path=str(folder / f"{name}.png"))
