@@ -55,7 +55,7 @@ class PenaltyPath:
         return solutions
 
     def best_single(self) -> SingleStrength:
-        """The minimum of the model, without penalty, along "every searched rate of a LoRA is the same".
+        """The minimum of the model, without penalty, along "every searched rate of a LoRA is the same" within the bounds.
 
         Rates that are fixed stay so. A LoRA without any searched rate has strength 0.
         """
@@ -63,10 +63,20 @@ class PenaltyPath:
         members = torch.zeros(len(self.model.center), int(loras[-1]) + 1, dtype=torch.float64)  # 1 where a parameter is of a LoRA
         searched = self.parameter_of >= 0
         members[self.parameter_of[searched], loras[searched]] = 1
-        hessian = members.T @ self.model.hessian @ members
-        slope = members.T @ (self.model.gradient - self.model.hessian @ self.model.center)
-        strengths = (-torch.linalg.pinv(hessian, hermitian=True) @ slope).clamp(self.model.lower, self.model.upper)
-        return SingleStrength(tuple(strengths.tolist()), self.model.predicted_loss(members @ strengths))
+        zero = torch.zeros(members.shape[1], dtype=torch.float64)
+        along = Quadratic(
+            zero,
+            self.model.predicted_loss(members @ zero),
+            members.T @ (self.model.gradient - self.model.hessian @ self.model.center),
+            members.T @ self.model.hessian @ members,
+            torch.diag(zero),
+            torch.ones_like(zero),
+            self.model.negative_penalty,
+            self.model.lower,
+            self.model.upper,
+        )
+        strengths = along.minimum(0.0, zero)
+        return SingleStrength(tuple(strengths.tolist()), along.predicted_loss(strengths))
 
     def _minimum(self, penalty: float, start: Tensor) -> Tensor:
         if not (math.isfinite(penalty) and penalty >= 0):

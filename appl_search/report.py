@@ -14,7 +14,7 @@ from PIL import Image
 
 from .blocks import BLOCK_NAMES
 from .block_weights import BlockWeights
-from .figures import FIGURES, draw
+from .figures import draw, figures_of
 from .formats import FORMATS, write
 from .result import SearchResult
 
@@ -63,10 +63,8 @@ def _how(result: SearchResult) -> str:
 
 def _figures(result: SearchResult) -> list[str]:
     drawn = []
-    for name in FIGURES:
-        if name == "penalty path" and result.penalty_path is None:
-            continue
-        height = 2.2 * len(result.block_weights) + 0.6 if name == "bars" else 3.4
+    for name in figures_of(result):
+        height = {"bars": 1.9 * len(result.block_weights) + 0.6, "loss": 3.4, "penalty path": 5.0}[name]
         file = io.StringIO()
         draw(result, name, "light", 8.6, height).savefig(file, format="svg")
         drawn.append(f"<figure>{file.getvalue()[file.getvalue().index('<svg') :]}</figure>")

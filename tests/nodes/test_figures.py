@@ -70,3 +70,13 @@ def test_names_are_not_html(node, folders):
     with open(path, encoding="utf-8") as file:
         text = file.read()
     assert "<img onerror" not in text and "&lt;img onerror=x&gt;" in text
+
+
+def test_a_long_name_leaves_the_figure_its_width(node, folders):
+    def columns_with_bars(name):
+        path = folders / "loras" / f"{name}.safetensors"
+        path.write_bytes((folders / "loras" / "a.safetensors").read_bytes())
+        (image,) = node("ApplSearchPlot").plot(result_for((path, {})), "bars", "light", 500, 300)
+        return int((((image - torch.tensor([0x00, 0x72, 0xB2]) / 255).abs().amax(-1) < 0.05).any(1)).sum())
+
+    assert columns_with_bars("x" * 200) == columns_with_bars("short")
