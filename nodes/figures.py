@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import folder_paths
 import numpy as np
 import torch
 from PIL import Image
@@ -39,6 +40,7 @@ class PlotBlockWeights:
     RETURN_NAMES = ("image",)
     OUTPUT_TOOLTIPS = ("The figure: to preview, save, or put beside pictures.",)
     FUNCTION = "plot"
+    OUTPUT_NODE = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict:
@@ -52,7 +54,7 @@ class PlotBlockWeights:
             },
         }  # fmt: skip
 
-    def plot(self, block_weights: SearchResult, figure: str, theme: str, width: int, height: int) -> tuple:
+    def plot(self, block_weights: SearchResult, figure: str, theme: str, width: int, height: int) -> dict:
         try:
             from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -62,7 +64,8 @@ class PlotBlockWeights:
         canvas = FigureCanvasAgg(draw(block_weights, figure, theme, width / DOTS_PER_INCH, height / DOTS_PER_INCH))
         canvas.draw()
         pixels = np.asarray(canvas.buffer_rgba())[:, :, :3]
-        return (torch.from_numpy(pixels.astype(np.float32) / 255)[None],)
+        image = torch.from_numpy(pixels.astype(np.float32) / 255)[None]
+        return shown((image,), images=[_preview(Image.fromarray(pixels))])
 
 
 class SaveReport:
@@ -105,6 +108,13 @@ class SaveReport:
         path.write_text(text, encoding="utf-8")
         file = path.relative_to(report_folder().resolve()).as_posix()
         return shown((str(path),), [f"Saved as {path}"], appl_search_report=[file])
+
+
+def _preview(picture: Image.Image) -> dict[str, str]:
+    """Saves a picture for the node to show until ComfyUI ends, and says where, as ComfyUI's own preview does."""
+    path = create_unique(Path(folder_paths.get_temp_directory()), "block_weights", ".png")
+    picture.save(path, compress_level=1)
+    return {"filename": path.name, "subfolder": "", "type": "temp"}
 
 
 def _pictures(images: torch.Tensor) -> list[Image.Image]:

@@ -21,5 +21,9 @@ def get_output_directory() -> str:
     return str(root / "output")
 
 
+def get_temp_directory() -> str:
+    return str(root / "temp")
+
+
 def get_folder_paths(kind: str) -> list[str]:
     return [str(root / kind)]

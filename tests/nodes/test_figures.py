@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from appl_search import LoraSource, SearchSettings, search
 from tests import oracle
@@ -18,9 +20,13 @@ def found():
     return search(oracle.sdxl(), None, None, sources, oracle.training_set(), SearchSettings(samples=16, batch_size=4))
 
 
+def plot(node, *arguments):
+    return node("ApplSearchPlot").plot(*arguments)["result"][0]
+
+
 @pytest.mark.parametrize("figure", ["all", "bars", "loss", "penalty path"])
-def test_a_plot_is_an_image_of_the_size_asked_for_with_colours_of_both_loras(node, found, figure):
-    (image,) = node("ApplSearchPlot").plot(found, figure, "light", 640, 480)
+def test_a_plot_is_an_image_of_the_size_asked_for_with_colours_of_both_loras(node, folders, found, figure):
+    image = plot(node, found, figure, "light", 640, 480)
     assert image.shape == (1, 480, 640, 3) and image.dtype == torch.float32
     assert 0 <= image.min() and image.max() == 1
     first, second = torch.tensor([0x00, 0x72, 0xB2]) / 255, torch.tensor([0xA8, 0x64, 0x00]) / 255
@@ -28,15 +34,23 @@ def test_a_plot_is_an_image_of_the_size_asked_for_with_colours_of_both_loras(nod
         assert ((image - color).abs().amax(-1) < 0.15).sum() > 20
 
 
-def test_themes_differ_in_their_background(node, found):
-    dark, light = (node("ApplSearchPlot").plot(found, "bars", theme, 400, 300)[0] for theme in ("dark", "light"))
+def test_themes_differ_in_their_background(node, folders, found):
+    dark, light = (plot(node, found, "bars", theme, 400, 300) for theme in ("dark", "light"))
     assert dark[0, 0, 0].mean() < 0.2 and light[0, 0, 0].mean() == 1
+
+
+def test_the_node_shows_the_plot_that_it_gives(node, folders, found):
+    out = node("ApplSearchPlot").plot(found, "bars", "dark", 400, 300)
+    (shown,) = out["ui"]["images"]
+    assert (shown["type"], shown["subfolder"]) == ("temp", "")
+    with Image.open(folders / "temp" / shown["filename"]) as picture:
+        assert np.array_equal(np.asarray(picture), (out["result"][0][0] * 255).round().byte().numpy())
 
 
 def test_a_longer_bar_has_more_ink(node, folders):
     def ink(rate):
         result = result_for((folders / "loras" / "a.safetensors", {"IN07": rate, "IN08": 2.0}))
-        (image,) = node("ApplSearchPlot").plot(result, "bars", "light", 400, 300)
+        image = plot(node, result, "bars", "light", 400, 300)
         return int(((image - torch.tensor([0x00, 0x72, 0xB2]) / 255).abs().amax(-1) < 0.05).sum())
 
     assert ink(1.5) > ink(0.5) * 1.01
@@ -45,8 +59,8 @@ def test_a_longer_bar_has_more_ink(node, folders):
 def test_a_result_without_a_path_says_so(node, folders):
     result = result_for((folders / "loras" / "a.safetensors", {}))
     with pytest.raises(ValueError, match="search with gauss-newton"):
-        node("ApplSearchPlot").plot(result, "penalty path", "light", 400, 300)
-    assert node("ApplSearchPlot").plot(result, "all", "light", 400, 600)[0].shape == (1, 600, 400, 3)
+        plot(node, result, "penalty path", "light", 400, 300)
+    assert plot(node, result, "all", "light", 400, 600).shape == (1, 600, 400, 3)
 
 
 def test_a_report_has_rates_strings_settings_and_pictures_and_nothing_from_elsewhere(node, folders, found):
@@ -76,7 +90,7 @@ def test_a_long_name_leaves_the_figure_its_width(node, folders):
     def columns_with_bars(name):
         path = folders / "loras" / f"{name}.safetensors"
         path.write_bytes((folders / "loras" / "a.safetensors").read_bytes())
-        (image,) = node("ApplSearchPlot").plot(result_for((path, {})), "bars", "light", 500, 300)
+        image = plot(node, result_for((path, {})), "bars", "light", 500, 300)
         return int((((image - torch.tensor([0x00, 0x72, 0xB2]) / 255).abs().amax(-1) < 0.05).any(1)).sum())
 
     assert columns_with_bars("x" * 200) == columns_with_bars("short")
