@@ -18,6 +18,8 @@ from .figures import draw, figures_of
 from .formats import FORMATS, write
 from .result import SearchResult
 
+#: What a browser may load and run for the page: nothing from elsewhere, and no script at all.
+CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 900px; margin: 2rem auto; padding: 0 1rem; }
@@ -49,7 +51,7 @@ def html_report(result: SearchResult, pictures: Mapping[str, Sequence[Image.Imag
     parts += ["<h2>Settings</h2>", _table(settings), "<h2>Versions</h2>", _table({**_versions(), **versions})]
     body = "\n".join(parts)
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Block weights of {escape(names)}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{CONTENT_POLICY}"><title>Block weights of {escape(names)}</title>'
         f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
 

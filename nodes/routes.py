@@ -41,7 +41,10 @@ def register() -> None:
 
     @server.routes.get("/appl_search/report")
     async def report(request: web.Request) -> web.StreamResponse:
-        """?file=...: a saved report, as a page that may run no script; ComfyUI's own /view would download it."""
+        """?file=...: a saved report, as a page; ComfyUI's own /view would download it.
+
+        The policy is also in the report itself: some settings of ComfyUI put another one in place of this header.
+        """
         try:
             path = inside(report_folder(), request.query.get("file", ""), ".html")
         except ValueError as error:
