@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +14,8 @@ import torch
 
 from appl_search import LoraSource, SearchResult, SearchSettings
 from appl_search.loop import Event
+from appl_search.methods.quadratic import Quadratic
+from appl_search.penalty_path import PenaltyPath
 from tests import oracle, pack
 from tests.nodes.results import result_for
 
@@ -64,6 +68,20 @@ def test_few_messages_are_sent_and_no_loss_is_lost(sent, monkeypatch):
     steps = [message for message in sent if message["kind"] == "step"]
     assert 12 <= len(steps) <= 19
     assert sum(len(message["loss"]) for message in steps) == steps[-1]["step"]
+
+
+def test_steps_and_results_carry_the_best_single_strength(sent):
+    # (w - 0.25)^2 in one rate: the best strength and the loss there are known.
+    one = torch.ones(1, dtype=torch.float64)
+    model = Quadratic(0 * one, 0.3 + 0.0625, -0.5 * one, 2 * one[None], one[None], one, 10.0, -math.inf, math.inf)
+    parameter_of = torch.tensor([-1, 0, *[-1] * 18])
+    path = PenaltyPath(model, parameter_of, torch.zeros(20, dtype=torch.float64))
+    result = replace(result_for((oracle.LORA_A, {})), penalty_path=path)
+    with listening() as listener:
+        listener(replace(event(1), result=lambda: result))
+    assert sent[-1]["single"] == {"strengths": [0.25], "loss": 0.3}
+    assert panel_state.whole(result, "a.json")["single"] == {"strengths": [0.25], "loss": 0.3}
+    assert panel_state.whole(replace(result, penalty_path=None), "a.json")["single"] is None
 
 
 def test_a_page_that_was_loaded_again_gets_all_at_once(sent):
