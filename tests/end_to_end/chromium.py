@@ -43,10 +43,15 @@ def find_chromium() -> str:
 
 @dataclass
 class ComfyPage:
-    """ComfyUI's page in a browser tab. ``errors``: what went wrong in it, but for files that ComfyUI itself misses."""
+    """ComfyUI's page in a browser tab.
+
+    ``errors``: what went wrong in it, but for files that ComfyUI itself misses, and for what it says already when it
+    opens, before there is a node of this pack (0.3.64: "Cannot read properties of undefined" in its settings).
+    """
 
     page: Any
     errors: list[str] = field(default_factory=list)
+    said_on_opening: set[str] = field(default_factory=set)
 
     @classmethod
     def open(cls, context: Any, address: str, renderer: str) -> ComfyPage:
@@ -54,7 +59,7 @@ class ComfyPage:
         comfy = cls(context.new_page())
         comfy.page.set_default_timeout(START_SECONDS * 1000)
         comfy.page.add_init_script(COUNT_LISTENERS)
-        comfy.page.on("pageerror", lambda error: comfy.errors.append(str(error)))
+        comfy.page.on("pageerror", lambda error: comfy._note(str(error)))
         comfy.page.on("console", comfy._listen)
         comfy.page.goto(f"http://{address}/", wait_until="domcontentloaded")
         comfy.wait_until_ready()
@@ -62,11 +67,17 @@ class ComfyPage:
         if comfy.has_nodes2():
             comfy.set(VUE_NODES, renderer == "nodes2")
         comfy.reload()
+        comfy.said_on_opening = set(comfy.errors)
+        comfy.errors.clear()
         return comfy
 
     def _listen(self, message: Any) -> None:
         if message.type == "error" and "404" not in message.text:
-            self.errors.append(message.text)
+            self._note(message.text)
+
+    def _note(self, error: str) -> None:
+        if error not in self.said_on_opening:
+            self.errors.append(error)
 
     def wait_until_ready(self) -> None:
         self.page.wait_for_function(
