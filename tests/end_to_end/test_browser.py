@@ -18,6 +18,7 @@ from tests.end_to_end.comfy_server import PACK, ComfyServer
 
 PATIENCE = 120.0  # seconds for a short search on a slow machine
 SAMPLES = 32  # two steps
+WATCHED_SAMPLES = 240  # some seconds, so that the chart can be looked at before the end
 LAST_SEED = 2  # ComfyUI answers a workflow that it has just run from its cache: later tests need no search of their own
 TYPES = ("ApplSearchTinySDXL", "ApplSearchLoadLora", "ApplSearchRun", "ApplSearchToString")
 RENDERERS = ("canvas", "nodes2")
@@ -97,16 +98,16 @@ def drag_slider(page: ComfyPage, point: int) -> str:
 
 def test_the_chart_is_drawn_while_it_searches_and_all_of_it_works_after(page: ComfyPage, screenshots: Path | None, request: pytest.FixtureRequest):
     name = request.node.callspec.id
-    page.load(short_demo(LAST_SEED - 1 + RENDERERS.index(name)))
+    page.load(short_demo(LAST_SEED - 1 + RENDERERS.index(name), WATCHED_SAMPLES))
     assert page.status() == "No search yet"
     assert page.pixels(0, 1) == 0
     page.queue()
-    page.wait_for_status("Step 1/", seconds=PATIENCE)
+    page.wait_for_status("Step ", seconds=PATIENCE)
     page.page.wait_for_timeout(300)
     assert page.pixels(0, 0.55) > 100, "no bars"
     first = page.js("document.querySelector('.appl-search canvas').toDataURL()")
     page.shoot(screenshots, f"{name}_searching")
-    page.wait_for_status(f"{SAMPLES} samples in", seconds=PATIENCE)
+    page.wait_for_status(f"{WATCHED_SAMPLES} samples in", seconds=PATIENCE)
     page.page.wait_for_timeout(300)
     assert page.js("document.querySelector('.appl-search canvas').toDataURL()") != first, "the bars did not move"
     assert page.pixels(0.7, 1) > 100, "no loss curve"
