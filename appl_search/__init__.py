@@ -6,13 +6,14 @@ The public Python API. It needs ComfyUI's ``comfy`` package on the path.
 from .block_weights import BlockWeights
 from .lora import LoraError, LoraSource
 from .result import SearchResult
-from .settings import SearchSettings
+from .settings import PreviewSettings, SearchSettings
 from .training_set import TrainingSet
 
 __all__ = [
     "BlockWeights",
     "LoraError",
     "LoraSource",
+    "PreviewSettings",
     "SearchResult",
     "SearchSettings",
     "TrainingSet",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .adapters import LoadedLora, layer_deltas
-from .host import autograd, conditioning, device, loras
+from .host import autograd, conditioning, device, loras, sampling
 from .host.denoiser import Denoiser, ModelError
 from .lora import LoraError, LoraSource, read_layout
 from .methods import Gradients
@@ -17,7 +17,7 @@ from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
 from .objective import Draw, noisy_and_target, snr_weights
 from .patching import Patched
 from .rates import Rates
-from .settings import SearchSettings
+from .settings import PreviewSettings, SearchSettings
 from .training_set import Example, Picture, TrainingSet, encode
 
 
@@ -84,6 +84,17 @@ class Evaluator:
         by_gradient, by_probe = (self._rates.of_parameters(part) for part in by_rate)
         return Gradients(losses, by_gradient, by_probe[:probes])
 
+    def sample(self, wanted: PreviewSettings, rates: Tensor) -> Tensor:
+        """Latent [4, height / 8, width / 8], in the VAE's scale, of a picture at ``rates`` [LoRAs * 20].
+
+        Its prompts are among those that :func:`opened` was told of.
+        """
+        strengths = self._strengths(rates, 1)
+        with torch.no_grad():
+            positive, negative = (self._text.of_prompt(text, strengths) for text in (wanted.prompt, wanted.negative))
+            self.unet.strengths = strengths
+            return sampling.sample(self.denoiser, positive, negative, wanted)
+
     def _groups(self, draw: Draw, probes: int = 0) -> list[list[int]]:
         """Rows of the draw that can share a forward: latents and contexts of one shape, all probed or none."""
         groups: dict[tuple, list[int]] = {}
@@ -113,13 +124,33 @@ class Evaluator:
 
 
 class TextConditioning:
-    """Context and vector of each example: computed once, or anew for each batch when text encoders are searched."""
+    """Context and vector of each example: computed once, or anew for each batch when text encoders are searched.
 
-    def __init__(self, denoiser: Denoiser, clip, patched: Patched | None, searched: bool, examples: list[Example]):
+    ``prompts``: others that will be asked for. What can be encoded once is encoded at once, while nothing keeps
+    the text encoders from being moved out later.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        clip,
+        patched: Patched | None,
+        searched: bool,
+        examples: list[Example],
+        prompts: Sequence[str] = (),
+    ):
         self._denoiser, self._clip, self._patched, self._searched = denoiser, clip, patched, searched
         self._encoder = conditioning.CaptionEncoder(clip)
         self.examples = examples
         self._vectors: dict[int, Tensor] = {}
+        self._prompts = {} if searched else {prompt: conditioning.encode_caption(clip, prompt) for prompt in prompts}
+
+    def of_prompt(self, prompt: str, strengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(context [1, tokens, c], pooled [1, p]) of a prompt; ``strengths`` [1, LoRAs * 20]."""
+        if not self._searched:
+            return self._prompts[prompt]
+        self._patched.strengths = strengths.to(self._clip.patcher.load_device)
+        return conditioning.encode_caption(self._clip, prompt)
 
     def batch(self, indices: list[int], strengths: Tensor) -> tuple[Tensor, Tensor]:
         """(context [b, tokens, c], vector [b, adm channels]) on the device; ``strengths`` [b, LoRAs * 20]."""
@@ -150,14 +181,22 @@ class TextConditioning:
 
 @contextmanager
 def opened(
-    model, clip, vae, sources: Sequence[LoraSource], rates: Rates, training_set: TrainingSet, settings: SearchSettings
+    model,
+    clip,
+    vae,
+    sources: Sequence[LoraSource],
+    rates: Rates,
+    training_set: TrainingSet,
+    settings: SearchSettings,
+    prompts: Sequence[str] = (),
 ) -> Iterator[Evaluator]:
     """Loads and encodes everything, puts the deltas on the models, and takes them off on leaving.
 
+    ``prompts``: those that :meth:`Evaluator.sample` will be asked for.
     MODEL, CLIP and VAE are left as they were, whatever happens inside.
     """
     denoiser = Denoiser(model)
-    _check_inputs(clip, vae, training_set)
+    _check_inputs(clip, vae, training_set, prompts)
     loaded = [LoadedLora(source, loras.read_patches(source, model, clip)) for source in sources]
     _check_text_encoders(clip, loaded)
     with ExitStack() as stack:
@@ -175,21 +214,24 @@ def opened(
                 lambda pixels: conditioning.encode_image(vae, pixels),
                 lambda caption: conditioning.encode_caption(clip, caption),
             )
+            text = TextConditioning(denoiser, clip, patched_text, text_is_searched, examples, prompts)
         if text_is_searched and any(example.caption is None for example in examples):
             raise ModelError(
                 "A LoRA has text-encoder keys, but the training set came as ready conditioning, so BASE cannot be "
                 "searched. Give images and captions, or fix the LoRA's BASE."
             )
         largest = max((example.latent.shape for example in examples), key=lambda shape: shape.numel())
-        denoiser.load(KEPT_CHECKPOINTED * denoiser.inference_memory((1, *largest)))
+        beside = [clip.patcher] if text_is_searched else []
+        device.load([denoiser.patcher, *beside], KEPT_CHECKPOINTED * denoiser.inference_memory((1, *largest)))
+        if text_is_searched:
+            stack.enter_context(conditioning.loaded_already(clip))
         stack.enter_context(autograd.gradients_allowed(denoiser.model))
         patched = stack.enter_context(Patched(denoiser.model, layer_deltas(denoiser.model, loaded)))
         memory = stack.enter_context(MicroBatches(denoiser, largest, settings.batch_size))
-        text = TextConditioning(denoiser, clip, patched_text, text_is_searched, examples)
         yield Evaluator(denoiser, patched, text, memory, rates, settings)
 
 
-def _check_inputs(clip, vae, training_set: TrainingSet) -> None:
+def _check_inputs(clip, vae, training_set: TrainingSet, prompts: Sequence[str]) -> None:
     if not len(training_set):
         raise ValueError("The training set is empty. Give at least one image.")
     if any(isinstance(item, Picture) for item in training_set.items):
@@ -197,6 +239,8 @@ def _check_inputs(clip, vae, training_set: TrainingSet) -> None:
             raise ModelError("The training images need a VAE to be encoded. Connect the checkpoint's VAE.")
         if clip is None:
             raise ModelError("The captions need a CLIP to be encoded. Connect the checkpoint's CLIP.")
+    if prompts and clip is None:
+        raise ModelError("The prompts of the preview pictures need a CLIP to be encoded. Connect the checkpoint's CLIP.")
 
 
 def _check_text_encoders(clip, loaded: Sequence[LoadedLora]) -> None:

@@ -17,9 +17,10 @@ from .lora import LoraLayout, LoraSource, read_layout
 from .methods import Method
 from .objective import Draw
 from .penalty_path import PenaltyPath
+from .previews import Preview, Previewer
 from .rates import Rates
 from .result import History, SearchResult, block_weights_of
-from .settings import SearchSettings
+from .settings import PreviewSettings, SearchSettings
 from .training_set import TrainingSet
 
 
@@ -62,6 +63,8 @@ def search(
     training_set: TrainingSet,
     settings: SearchSettings = SearchSettings(),
     on_event: Callable[[Event], object] | None = None,
+    previews: PreviewSettings | None = None,
+    on_preview: Callable[[Preview], object] = lambda preview: None,
     draws: Iterable[tuple[Tensor, Tensor, Tensor]] | None = None,
 ) -> SearchResult:
     """Block weights for the LoRAs that bring the model closest to the training set.
@@ -69,6 +72,8 @@ def search(
     ``model``, ``clip``, ``vae``: ComfyUI's ModelPatcher, CLIP and VAE; they come back unchanged. ``clip``
     and ``vae`` may be None when the training set is encoded and no LoRA has text-encoder keys.
     ``on_event`` is called after each step; when it returns True the search finishes with what it has.
+    ``previews``: pictures to sample before the first step, now and then, and with what was found; ``on_preview``
+    is given each of them. They do not change what is found.
     ``draws``: recorded (indices [b], timesteps [b], noise [b, 4, h, w]) to use instead of drawing.
 
     Minimises the denoising loss + settings.penalty * (sum |rate| + negative_penalty * sum over rates
@@ -80,8 +85,11 @@ def search(
         raise ValueError("There is no LoRA to search block weights for. Add at least one.")
     layouts = [read_layout(source) for source in loras]
     rates = Rates(loras, layouts, settings)
-    with opened(model, clip, vae, loras, rates, training_set, settings) as evaluator:
+    prompts = [previews.prompt, previews.negative] if previews is not None else []
+    with opened(model, clip, vae, loras, rates, training_set, settings, prompts) as evaluator:
         method = methods.create(rates, settings)
+        pictures = Previewer(evaluator, previews, on_preview)
+        pictures.at(0, rates.all_rates(method.parameters))
         log = _Log(rates, layouts, settings, method, "v" if evaluator.v_prediction else "eps")
         batches = _recorded(draws, settings) if draws is not None else objective.draws(
             evaluator.shapes, evaluator.timesteps, settings.samples, settings.batch_size, settings.seed
@@ -94,7 +102,12 @@ def search(
             event = log.add(float(batch.losses.mean()), rates.penalty(at, settings.negative_penalty), len(draw))
             if on_event is not None and on_event(event) is True or method.is_done():
                 break
-        return log.result(_best(method, evaluator, rates, settings))
+            if event.step < event.steps:
+                pictures.at(event.samples, rates.all_rates(method.parameters))
+        found = _best(method, evaluator, rates, settings)
+        result = log.result(found)
+        pictures.last(result.samples, rates.all_rates(found))
+        return result
 
 
 def _best(method: Method, evaluator: Evaluator, rates: Rates, settings: SearchSettings) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a user may choose about a search."""
+"""What a user may choose about a search and its preview pictures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from dataclasses import asdict, dataclass, fields
 
 METHODS = ("gauss-newton", "adamw")
 LR_SCHEDULES = ("constant", "cosine")
+
+
+def _check(settings: object, field: str, good: bool, allowed: str) -> None:
+    if not good:
+        raise ValueError(f"{type(settings).__name__}: {field} is {getattr(settings, field)!r}, expected {allowed}.")
 
 
 @dataclass(frozen=True)
@@ -42,31 +47,27 @@ class SearchSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self._check("method", self.method in METHODS, f"one of {', '.join(METHODS)}")
-        self._check("lr_schedule", self.lr_schedule in LR_SCHEDULES, f"one of {', '.join(LR_SCHEDULES)}")
+        _check(self, "method", self.method in METHODS, f"one of {', '.join(METHODS)}")
+        _check(self, "lr_schedule", self.lr_schedule in LR_SCHEDULES, f"one of {', '.join(LR_SCHEDULES)}")
         for field in ("samples", "batch_size"):
             value = getattr(self, field)
-            self._check(field, isinstance(value, int) and value >= 1, "a whole number of at least 1")
-        self._check("seed", isinstance(self.seed, int) and 0 <= self.seed < 2**64, "a whole number from 0 to 2**64 - 1")
-        self._check("learning_rate", self._finite("learning_rate") and self.learning_rate > 0, "a number above 0")
-        self._check("init", self._finite("init"), "a finite number")
-        self._check("validation", isinstance(self.validation, int) and self.validation >= 0, "a whole number of at least 0")
+            _check(self, field, isinstance(value, int) and value >= 1, "a whole number of at least 1")
+        _check(self, "seed", isinstance(self.seed, int) and 0 <= self.seed < 2**64, "a whole number from 0 to 2**64 - 1")
+        _check(self, "learning_rate", self._finite("learning_rate") and self.learning_rate > 0, "a number above 0")
+        _check(self, "init", self._finite("init"), "a finite number")
+        _check(self, "validation", isinstance(self.validation, int) and self.validation >= 0, "a whole number of at least 0")
         for field in ("weight_decay", "tolerance", "penalty", "negative_penalty"):
-            self._check(field, self._finite(field) and getattr(self, field) >= 0, "a number of at least 0")
+            _check(self, field, self._finite(field) and getattr(self, field) >= 0, "a number of at least 0")
         for field in ("minimum", "maximum"):
-            self._check(field, getattr(self, field) is None or self._finite(field), "a finite number or None")
+            _check(self, field, getattr(self, field) is None or self._finite(field), "a finite number or None")
         gamma = self.min_snr_gamma
-        self._check("min_snr_gamma", gamma is None or (self._finite("min_snr_gamma") and gamma > 0), "a number above 0 or None")
+        _check(self, "min_snr_gamma", gamma is None or (self._finite("min_snr_gamma") and gamma > 0), "a number above 0 or None")
         if self.minimum is not None and self.maximum is not None:
-            self._check("minimum", self.minimum <= self.maximum, f"a number of at most maximum ({self.maximum})")
+            _check(self, "minimum", self.minimum <= self.maximum, f"a number of at most maximum ({self.maximum})")
 
     def _finite(self, field: str) -> bool:
         value = getattr(self, field)
         return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-    def _check(self, field: str, good: bool, allowed: str) -> None:
-        if not good:
-            raise ValueError(f"SearchSettings: {field} is {getattr(self, field)!r}, expected {allowed}.")
 
     @property
     def steps(self) -> int:
@@ -82,3 +83,32 @@ class SearchSettings:
 
     def to_dict(self) -> dict:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class PreviewSettings:
+    """Pictures to sample while a search runs. Bad values raise ValueError with the field, the value and what is allowed.
+
+    ``every``: samples of the search from one picture to the next. ``width``, ``height``: in pixels. ``steps``,
+    ``cfg``, ``sampler``, ``scheduler``, ``seed``: as ComfyUI's KSampler has them, which makes the same picture of
+    them with the same block weights.
+    """
+
+    prompt: str
+    negative: str = ""
+    every: int = 64
+    width: int = 1024
+    height: int = 1024
+    steps: int = 20
+    cfg: float = 7.0
+    sampler: str = "euler"
+    scheduler: str = "normal"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for field in ("every", "steps"):
+            _check(self, field, getattr(self, field) >= 1, "at least 1")
+        for field in ("width", "height"):
+            _check(self, field, getattr(self, field) >= 8 and getattr(self, field) % 8 == 0, "a multiple of 8")
+        _check(self, "cfg", math.isfinite(self.cfg) and self.cfg >= 0, "a number of at least 0")
+        _check(self, "seed", 0 <= self.seed < 2**64, "a whole number from 0 to 2**64 - 1")

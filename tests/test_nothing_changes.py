@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import appl_search.evaluator
-from appl_search import LoraSource, SearchSettings, search
+from appl_search import LoraSource, PreviewSettings, SearchSettings, TrainingSet, search
+from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
 from appl_search.host import conditioning, device, loras
 from appl_search.methods import adamw
 from appl_search.patching import Patched
@@ -124,16 +125,24 @@ def test_a_search_leaves_a_model_that_was_loaded_in_inference_mode_as_it_was():
 
 @pytest.mark.parametrize("phase", ["encode_image", "encode_caption"])
 def test_a_failure_while_encoding_leaves_every_model_as_it_was(phase, monkeypatch):
-    from appl_search import TrainingSet
-    from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
+    function = getattr(conditioning, phase)
+    monkeypatch.setattr(appl_search.evaluator.conditioning, phase, at_call(2, function, Failure()))
+    assert_a_failing_search_changes_no_model_of_the_demo()
 
+
+def test_a_failing_listener_of_previews_leaves_every_model_as_it_was():
+    previews = PreviewSettings("a zibby", width=64, height=64, steps=1)
+    assert_a_failing_search_changes_no_model_of_the_demo(previews=previews, on_preview=fail)
+
+
+def assert_a_failing_search_changes_no_model_of_the_demo(**more):
     model, clip, vae = load_tiny_sdxl()
     models = [model.model, clip.cond_stage_model, vae.first_stage_model]
     before = [fingerprint(each) for each in models]
-    function = getattr(conditioning, phase)
-    monkeypatch.setattr(appl_search.evaluator.conditioning, phase, at_call(2, function, Failure()))
     images, captions = load_images("train")
+    sources, training_set = [LoraSource(lora_paths()["character"])], TrainingSet.from_images(images[:3], captions[:3])
     with pytest.raises(Failure):
-        search(model, clip, vae, [LoraSource(lora_paths()["character"])], TrainingSet.from_images(images[:3], captions[:3]), QUICK)
+        search(model, clip, vae, sources, training_set, QUICK, **more)
     for each, expected in zip(models, before):
         assert_unchanged(expected, each)
+    assert "load_model" not in vars(clip)

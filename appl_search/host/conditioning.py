@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -16,6 +17,16 @@ def encode_caption(clip, caption: str) -> tuple[Tensor, Tensor]:
     Raises :class:`ModelError` for a CLIP without a pooled output.
     """
     return _encode(clip, clip.tokenize(caption))
+
+
+@contextmanager
+def loaded_already(clip) -> Iterator[None]:
+    """Inside, the CLIP encodes without having its text encoders loaded first, which could move other models out."""
+    clip.load_model = lambda *_, **__: clip.patcher
+    try:
+        yield
+    finally:
+        del clip.load_model
 
 
 class CaptionEncoder:

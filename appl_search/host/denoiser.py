@@ -8,8 +8,6 @@ import comfy.model_sampling
 import torch
 from torch import Tensor
 
-from . import device
-
 
 class ModelError(ValueError):
     """A MODEL, CLIP or VAE that a search cannot use; the message says what was expected."""
@@ -61,10 +59,6 @@ class Denoiser:
     def inference_memory(self, batch_shape: tuple[int, ...]) -> float:
         """Bytes that the host reserves for sampling a batch of ``batch_shape`` [b, 4, h, w]."""
         return self.patcher.memory_required(list(batch_shape))
-
-    def load(self, memory: float) -> None:
-        """Brings the U-Net to its device, with room for so many bytes besides."""
-        device.load([self.patcher], memory)
 
     def __call__(self, noisy: Tensor, timesteps: Tensor, context: Tensor, vector: Tensor) -> Tensor:
         """The network's raw output [b, 4, h, w] in its own dtype.
