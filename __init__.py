@@ -5,6 +5,7 @@ from .nodes.bake import SaveBakedLora
 from .nodes.demo import TinySDXL
 from .nodes.figures import PlotBlockWeights, SaveReport
 from .nodes.load_lora import LoadLearnableLora
+from .nodes.previews import SearchPreviews
 from .nodes.results import LoadResult, SaveResult
 from .nodes.search import SearchBlockWeights
 from .nodes.settings import AdvancedSettings
@@ -15,6 +16,7 @@ NODE_CLASS_MAPPINGS = {
     "ApplSearchLoadLora": LoadLearnableLora,
     "ApplSearchTrainingImages": TrainingImages,
     "ApplSearchSettings": AdvancedSettings,
+    "ApplSearchPreviews": SearchPreviews,
     "ApplSearchRun": SearchBlockWeights,
     "ApplSearchToString": BlockWeightsToString,
     "ApplSearchApply": ApplyBlockWeights,
@@ -31,6 +33,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ApplSearchLoadLora": "Load LoRA (Learnable Blocks)",
     "ApplSearchTrainingImages": "Training Images",
     "ApplSearchSettings": "Search Settings (Advanced)",
+    "ApplSearchPreviews": "Search Previews",
     "ApplSearchRun": "Search LoRA Block Weights",
     "ApplSearchToString": "Block Weights to String",
     "ApplSearchApply": "Apply Block Weights",

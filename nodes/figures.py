@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from ..appl_search import SearchResult
-from .common import BLOCK_WEIGHTS, CATEGORY, shown
+from .common import BLOCK_WEIGHTS, CATEGORY, as_pictures, shown
 from .files import create_unique, report_folder
 
 DOTS_PER_INCH = 100
@@ -101,7 +101,7 @@ class SaveReport:
             from ..appl_search.report import html_report
         except ModuleNotFoundError as error:
             raise _needs_matplotlib(error) from error
-        pictures = {caption: _pictures(images) for caption, images in (("before", before), ("after", after)) if images is not None}
+        pictures = {caption: as_pictures(images) for caption, images in (("before", before), ("after", after)) if images is not None}
         text = html_report(block_weights, pictures, _versions())
         stem = name.strip() or "+".join(weights.name for weights in block_weights.block_weights)[:100]
         path = create_unique(report_folder(), stem, ".html")
@@ -115,11 +115,6 @@ def _preview(picture: Image.Image) -> dict[str, str]:
     path = create_unique(Path(folder_paths.get_temp_directory()), "block_weights", ".png")
     picture.save(path, compress_level=1)
     return {"filename": path.name, "subfolder": "", "type": "temp"}
-
-
-def _pictures(images: torch.Tensor) -> list[Image.Image]:
-    """Of an IMAGE batch [n, height, width, 3] in 0 .. 1."""
-    return [Image.fromarray((image.clamp(0, 1) * 255).round().byte().cpu().numpy()) for image in images]
 
 
 def _versions() -> dict[str, str]:

@@ -6,7 +6,9 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..appl_search import LoraSource, SearchResult, SearchSettings
+from torch import Tensor
+
+from ..appl_search import LoraSource, PreviewSettings, SearchResult, SearchSettings
 from ..appl_search.lora import read_layout
 
 
@@ -21,12 +23,19 @@ class Inputs:
     objects: tuple[weakref.ref | None, ...]
     sha256: tuple[str, ...]
     settings: SearchSettings
+    previews: PreviewSettings | None
 
     @classmethod
-    def of(cls, objects: Sequence[object | None], sources: Sequence[LoraSource], settings: SearchSettings) -> Inputs:
+    def of(
+        cls,
+        objects: Sequence[object | None],
+        sources: Sequence[LoraSource],
+        settings: SearchSettings,
+        previews: PreviewSettings | None,
+    ) -> Inputs:
         """``objects``: those that the node was given; None for an input without a link."""
         references = tuple(None if one is None else weakref.ref(one) for one in objects)
-        return cls(references, tuple(read_layout(source).sha256 for source in sources), settings)
+        return cls(references, tuple(read_layout(source).sha256 for source in sources), settings, previews)
 
     def are(self, others: Inputs) -> bool:
         """Whether these inputs give the same search. Never so when one of the objects is gone."""
@@ -36,8 +45,9 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Kept:
-    """A search that was done, and its file below output/block_weights."""
+    """A search that was done, its file below output/block_weights, and its preview pictures [n, height, width, 3]."""
 
     inputs: Inputs
     result: SearchResult
     file: str
+    pictures: Tensor | None

@@ -1,7 +1,7 @@
 """The running search and the panel on the page: what it is told, and what it asks for.
 
 Messages of the type EVENT go to the page that queued the search: {"kind": "start"} with the LoRAs, "step" with what is new
-since the last one, "end" for a search that was cut off. A finished one is in the node's `ui`, which ComfyUI sends itself.
+since the last one, "previews" with the sheet of preview pictures, "end" for a search that was cut off. A finished one is in the node's `ui`, which ComfyUI sends itself.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..appl_search import LoraSource, SearchResult, SearchSettings
+from ..appl_search import LoraSource, SearchSettings
 from ..appl_search.blocks import BLOCK_NAMES
 from ..appl_search.lora import read_layout
 from ..appl_search.loop import Event
 from . import panel_state
-from .panel_state import Json
+from .common import Json
 
 EVENT = "appl_search.progress"
 SECONDS_BETWEEN = 1 / 6
@@ -56,6 +56,7 @@ class Live:
             "total": settings.samples,
         }
         self._last: Event | None = None
+        self._previews: Json = {}
 
     def __enter__(self) -> Live:
         if self._node is not None:
@@ -77,17 +78,22 @@ class Live:
             self._sent_at, self._sent_steps = now, len(self._loss)
         return self._finish.is_set()
 
+    def previews(self, sheet: Json) -> None:
+        """``sheet``: where the preview pictures so far are, of :func:`nodes.strip.sheet_at`."""
+        self._previews = {"previews": sheet}
+        self._send("previews", self._previews)
+
     def finish(self) -> None:
         self._finish.set()
 
-    def cut_off(self, partial: SearchResult | None, file: str) -> None:
-        """The search ended by an error or by Cancel; ``partial`` is what is left of it."""
-        self._send("end", {"state": panel_state.whole(partial, file) if partial is not None else None})
+    def cut_off(self, state: Json | None) -> None:
+        """The search ended by an error or by Cancel; ``state``: what is left of it, for the panel."""
+        self._send("end", {"state": state})
 
     def snapshot(self) -> Json:
         """All the messages so far in one, for a page that was loaded again."""
         steps = _step(self._last, self._loss) if self._last is not None else {}
-        return {**self._head, "kind": "start", **self._start, **steps}
+        return {**self._head, "kind": "start", **self._start, **steps, **self._previews}
 
     def _send(self, kind: str, data: Json) -> None:
         client = getattr(self._server, "client_id", None)

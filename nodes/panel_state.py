@@ -10,11 +10,11 @@ from ..appl_search import BlockWeights, SearchResult
 from ..appl_search.blocks import NUM_BLOCKS, block_of_group
 from ..appl_search.formats import FORMATS
 from ..appl_search.lora import LoraLayout
+from .common import Json
 from .strings import DEFAULT_FORMAT
 
 CURVE_POINTS = 240
 PATH_POINTS = 40
-Json = dict[str, Any]
 
 
 def lora(layout: LoraLayout) -> Json:
@@ -25,16 +25,17 @@ def lora(layout: LoraLayout) -> Json:
     return {"name": layout.name, "sha256": layout.sha256, "groups": dict(layout.groups), "keys": keys}
 
 
-def whole(result: SearchResult, file: str, chosen: float | None = None) -> Json:
+def whole(result: SearchResult, file: str, previews: Json | None = None, chosen: float | None = None) -> Json:
     """All that the panel shows of a result. ``file``: its JSON below output/block_weights.
 
-    ``chosen``: the penalty whose block weights the node's outputs have, None for those of the search.
+    ``previews``: of :func:`nodes.strip.saved_sheet`. ``chosen``: the penalty whose block weights the node's outputs have, None for those of the search.
     """
     settings = result.settings
     every, loss = _curve(result.history.loss.tolist())
     return {
         "file": file,
         "chosen": chosen,
+        "previews": previews,
         "method": settings.method,
         "penalty": settings.penalty,
         "seed": settings.seed,

@@ -6,6 +6,7 @@ from typing import Any
 
 from . import live, panel_state
 from .files import inside, load_result, report_folder, result_folder
+from .strip import saved_sheet
 
 
 def register() -> None:
@@ -35,7 +36,7 @@ def register() -> None:
         try:
             path = inside(result_folder(), request.query.get("file", ""), ".json")
             file = path.relative_to(result_folder().resolve()).as_posix()
-            return web.json_response(panel_state.whole(load_result(file), file))
+            return web.json_response(panel_state.whole(load_result(file), file, saved_sheet(file)))
         except ValueError as error:
             return failed(error)
 

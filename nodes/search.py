@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
-from pathlib import Path
 
-from ..appl_search import SearchResult, SearchSettings, TrainingSet, search
+from ..appl_search import PreviewSettings, SearchResult, SearchSettings, TrainingSet, search
 from ..appl_search.host import loras
 from ..appl_search.loop import Event
 from ..appl_search.settings import METHODS
 from . import panel_state, routes
-from .common import BLOCK_WEIGHTS, CATEGORY, SETTINGS, TRAINING_IMAGES, log, shown
+from .common import BLOCK_WEIGHTS, CATEGORY, PREVIEWS, SETTINGS, TRAINING_IMAGES, log, shown
 from .files import result_folder, save_result
 from .kept import Inputs, Kept
 from .live import Live, workflow_id
 from .progress import Progress
+from .strip import Strip, saved_sheet, sheet_path
 from .text import summary
 
 AS_SEARCHED = -1.0
@@ -31,13 +32,14 @@ class SearchBlockWeights:
         "training images, and applies them. The result is also saved in output/block_weights."
     )
     SEARCH_ALIASES = ["block weight search", "lbw", "lora block weight", "optimize lora", "appl weights"]
-    RETURN_TYPES = ("MODEL", "CLIP", BLOCK_WEIGHTS, "STRING")
-    RETURN_NAMES = ("model", "clip", "block_weights", "summary")
+    RETURN_TYPES = ("MODEL", "CLIP", BLOCK_WEIGHTS, "STRING", "IMAGE")
+    RETURN_NAMES = ("model", "clip", "block_weights", "summary", "previews")
     OUTPUT_TOOLTIPS = (
         "The MODEL with the LoRAs at the block weights found, as ordinary LoRAs.",
         "The CLIP with the LoRAs at the block weights found. Empty unless a CLIP is connected.",
         "What was found, of all searched LoRAs: for strings, files and other nodes.",
         "What was found, in words.",
+        "The preview pictures in their order, the last with what was found. Only with Search Previews connected.",
     )
     FUNCTION = "run"
     OUTPUT_NODE = True
@@ -58,6 +60,7 @@ class SearchBlockWeights:
             "optional": {
                 "clip": ("CLIP", {"tooltip": "The CLIP from the last loader. It encodes the captions."}),
                 "settings": (SETTINGS, {"tooltip": "From Search Settings (Advanced), if the defaults do not do."}),
+                "previews": (PREVIEWS, {"tooltip": "From Search Previews, to see pictures while the search runs."}),
                 "chosen_penalty": ("FLOAT", {"default": AS_SEARCHED, "min": AS_SEARCHED, "max": 1000.0, "step": 0.00001, "round": False, "tooltip": "After a search: block weights for this penalty instead, without searching again. 'Use this' in the panel sets it; -1 keeps what the search found. With gauss-newton only."}),
             },
             "hidden": {"unique_id": "UNIQUE_ID", "extra_pnginfo": "EXTRA_PNGINFO"},
@@ -77,6 +80,7 @@ class SearchBlockWeights:
         seed: int,
         clip=None,
         settings: SearchSettings | None = None,
+        previews: PreviewSettings | None = None,
         chosen_penalty: float = AS_SEARCHED,
         unique_id: str | None = None,
         extra_pnginfo: dict | None = None,
@@ -92,21 +96,26 @@ class SearchBlockWeights:
                 "The MODEL has no LoRA to search block weights for. Put a 'Load LoRA (Learnable Blocks)' node in front of "
                 "this one; LoRAs of ordinary loaders are not searched."
             )
-        inputs = Inputs.of(given, sources, settings)
+        inputs = Inputs.of(given, sources, settings, previews)
         if self._kept is None or not self._kept.inputs.are(inputs):
             live = Live(unique_id, workflow_id(extra_pnginfo), sources, settings)
-            found = _search(model, clip, vae, sources, training_images, settings, unique_id, live)
-            self._kept = Kept(inputs, found, _file(save_result(found)))
+            strip = Strip(vae, model.model.latent_format, live.previews)
+            found = _search(model, clip, vae, sources, training_images, settings, previews, unique_id, live, strip)
+            file = _save(found)  # before the pictures: whatever happens to them, the search is not lost
+            self._kept = Kept(inputs, found, file, strip.images())
+            strip.save(sheet_path(file))
         kept = self._kept
         result = kept.result if chosen is None else kept.result.at_penalty(chosen)
         for source, weights in zip(sources, result.block_weights):
             model, clip = loras.apply(model, clip, source, weights)
         text = f"{summary(result)}\n\n{'Saved as' if chosen is None else 'From the search saved as'} {result_folder() / kept.file}"
         log.info("%s", text)
-        return shown((model, clip, result, text), [text], appl_search=[panel_state.whole(kept.result, kept.file, chosen)])
+        state = panel_state.whole(kept.result, kept.file, saved_sheet(kept.file), chosen)
+        images = _no_pictures() if kept.pictures is None else kept.pictures
+        return shown((model, clip, result, text, images), [text], appl_search=[state])
 
 
-def _search(model, clip, vae, sources, training_images, settings, node_id, live) -> SearchResult:
+def _search(model, clip, vae, sources, training_images, settings, previews, node_id, live, strip) -> SearchResult:
     """Searches, and saves what there is when something ends the search early: Cancel, a loss that is not finite."""
 
     def listen(event: Event) -> bool:
@@ -115,17 +124,24 @@ def _search(model, clip, vae, sources, training_images, settings, node_id, live)
 
     with Progress(settings.samples, node_id) as progress, live:
         try:
-            return search(model, clip, vae, sources, training_images, settings, on_event=listen)
+            return search(model, clip, vae, sources, training_images, settings, listen, previews, strip.add)
         except BaseException:
             if (partial := progress.result()) is None:
-                live.cut_off(None, "")
+                live.cut_off(None)
             else:
-                path = save_result(partial, "partial")
-                log.warning("The search ended early. Its block weights so far are saved as %s", path)
-                live.cut_off(partial, _file(path))
+                file = _save(partial, "partial")
+                strip.save(sheet_path(file))
+                log.warning("The search ended early. Its block weights so far are saved as %s", result_folder() / file)
+                live.cut_off(panel_state.whole(partial, file, saved_sheet(file)))
             raise
 
 
-def _file(path: Path) -> str:
-    """How the page names a saved result."""
-    return path.relative_to(result_folder().resolve()).as_posix()
+def _save(result: SearchResult, name: str = "") -> str:
+    """Saves a result; its file, as the page names it."""
+    return save_result(result, name).relative_to(result_folder().resolve()).as_posix()
+
+
+def _no_pictures() -> object | None:
+    """What makes ComfyUI leave out the nodes behind an output; None where there is no ComfyUI to know it."""
+    blocker = getattr(sys.modules.get("comfy_execution.graph_utils"), "ExecutionBlocker", None)
+    return blocker and blocker(None)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from appl_search import LoraSource, SearchResult, SearchSettings
+from appl_search import LoraSource, PreviewSettings, SearchResult, SearchSettings
 from appl_search.loop import Event
 from appl_search.methods.quadratic import Quadratic
 from appl_search.penalty_path import PenaltyPath
@@ -93,6 +93,14 @@ def test_a_page_that_was_loaded_again_gets_all_at_once(sent):
     assert live.snapshots() == []
 
 
+def test_the_page_gets_the_sheet_of_previews_at_once_and_when_it_was_loaded_again(sent):
+    sheet = {"filename": "a.png", "subfolder": "", "type": "temp", "width": 4, "height": 1, "text": "start"}
+    with listening() as listener:
+        listener.previews(sheet)
+        assert (sent[-1]["kind"], sent[-1]["node"], sent[-1]["previews"]) == ("previews", "1:2", sheet)
+        assert live.snapshots()[0]["previews"] == sheet
+
+
 def test_finish_reaches_the_search_of_that_node_only(sent):
     with listening("1:2") as one, listening("7") as other:
         assert live.finish("1:2") and not live.finish("3")
@@ -139,11 +147,12 @@ class Thing:
 def test_a_search_is_kept_for_the_same_objects_and_settings_only():
     model, other = Thing(), Thing()
     sources = [LoraSource(oracle.LORA_A)]
-    inputs = kept.Inputs.of([model, None], sources, SETTINGS)
-    assert inputs.are(kept.Inputs.of([model, None], sources, SETTINGS))
-    assert not inputs.are(kept.Inputs.of([other, None], sources, SETTINGS))
-    assert not inputs.are(kept.Inputs.of([model, other], sources, SETTINGS))
-    assert not inputs.are(kept.Inputs.of([model, None], [LoraSource(oracle.LORA_B)], SETTINGS))
-    assert not inputs.are(kept.Inputs.of([model, None], sources, SearchSettings(seed=1)))
-    of_a_gone_one = kept.Inputs.of([Thing()], sources, SETTINGS)
+    inputs = kept.Inputs.of([model, None], sources, SETTINGS, None)
+    assert inputs.are(kept.Inputs.of([model, None], sources, SETTINGS, None))
+    assert not inputs.are(kept.Inputs.of([other, None], sources, SETTINGS, None))
+    assert not inputs.are(kept.Inputs.of([model, other], sources, SETTINGS, None))
+    assert not inputs.are(kept.Inputs.of([model, None], [LoraSource(oracle.LORA_B)], SETTINGS, None))
+    assert not inputs.are(kept.Inputs.of([model, None], sources, SearchSettings(seed=1), None))
+    assert not inputs.are(kept.Inputs.of([model, None], sources, SETTINGS, PreviewSettings("a cat")))
+    of_a_gone_one = kept.Inputs.of([Thing()], sources, SETTINGS, None)
     assert not of_a_gone_one.are(of_a_gone_one)

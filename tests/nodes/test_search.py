@@ -44,7 +44,7 @@ def saved(folders) -> dict[str, SearchResult]:
 def test_finds_applies_and_saves_block_weights(node, folders, model, learnable, training_set):
     before = {key: list(entries) for key, entries in learnable.patches.items()}
     out = run(node, learnable, training_set)
-    found, clip, result, summary = out["result"]
+    found, clip, result, summary, _ = out["result"]
 
     assert clip is None
     assert [weights.name for weights in result.block_weights] == ["a", "b"]

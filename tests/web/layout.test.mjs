@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BLOCKS, description, shortName } from "../../web/js/blocks.js";
-import { barAt, layout, leastHeight } from "../../web/js/layout.js";
+import { barAt, layout, leastHeight, sheetHeight } from "../../web/js/layout.js";
 
 const sizes = [[300, 1], [420, 2], [900, 5]];
 
@@ -41,4 +41,10 @@ test("the bar under the pointer is the one drawn there", () => {
   }
   assert.equal(barAt(where, 2, where.rows[0].plot.y + 5), null);
   assert.equal(barAt(where, where.slots[3].x + 1, where.loss.y + 5), null);
+});
+
+test("a sheet of pictures keeps its shape as long as it is not too high", () => {
+  assert.equal(sheetHeight({ width: 1048, height: 284 }), 107);
+  assert.equal(sheetHeight({ width: 1048, height: 568 }), 215);
+  assert.equal(sheetHeight({ width: 1048, height: 5680 }), 280);
 });

@@ -25,6 +25,15 @@ test("a step without its start is reported, a snapshot mends it", () => {
   assert.deepEqual(store.receive(step(3, [0.1])).search.loss, [0.3, 0.2, 0.1]);
 });
 
+test("preview pictures come with a message of their own, in a snapshot and with the end", () => {
+  const store = new Store();
+  const sheet = { filename: "a.png", subfolder: "", type: "temp", width: 4, height: 1, text: "start" };
+  assert.equal(store.receive(start).search.previews, null);
+  assert.deepEqual(store.receive({ ...head, kind: "previews", previews: sheet }).search.previews, sheet);
+  assert.deepEqual(new Store().receive({ ...start, previews: sheet }).search.previews, sheet);
+  assert.deepEqual(store.finished("5", "p", { ...state, previews: sheet }, "w").search.previews, sheet);
+});
+
 test("the end of a run belongs to the workflow that ran it, whichever is open", () => {
   const store = new Store();
   store.receive(start);

@@ -139,11 +139,7 @@ function addPanel(node) {
     },
     choose: (penalty) => choose(node, penalty, panel.search),
     strings: (loras) => fetchJson("strings", { loras: loras.map(({ name, sha256, groups, rates, errors }) => ({ name, sha256, groups, rates, errors })) }),
-    address: (file) => {
-      const [name, ...folders] = file.split("/").reverse();
-      const query = new URLSearchParams({ filename: name, subfolder: ["block_weights", ...folders.reverse()].join("/"), type: "output" });
-      return api.apiURL(`/view?${query}`);
-    },
+    address: ({ filename, subfolder, type }) => api.apiURL(`/view?${new URLSearchParams({ filename, subfolder, type })}`),
     failed,
   });
   panels.set(node, panel);

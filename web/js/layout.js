@@ -16,6 +16,8 @@ const BOTTOM = 18;
 const BETWEEN = 8;
 const LEAST_PLOT = 62;
 const SECTION_GAP = 0.7; // of a slot
+const SHEET_WIDTH = 396; // inside a panel of the usual width
+const SHEET_MOST = 280;
 
 /** The least height in which a figure of so many LoRAs can be read. */
 export function leastHeight(loras) {
@@ -26,6 +28,14 @@ export function leastHeight(loras) {
 export function heightFor(loras, plot) {
   const count = Math.max(1, loras);
   return TOP + count * (TITLE + plot) + (count - 1) * BETWEEN + AXIS + TITLE + LOSS + BOTTOM;
+}
+
+/**
+ * The height of a sheet of pictures in a panel.
+ * @param {{width: number, height: number}} sheet
+ */
+export function sheetHeight({ width, height }) {
+  return Math.min(SHEET_MOST, Math.round((SHEET_WIDTH * height) / width));
 }
 
 /**

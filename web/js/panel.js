@@ -6,18 +6,20 @@ import { short, status } from "./format.js";
 import { copyText, download } from "./handing_out.js";
 import { leastHeight } from "./layout.js";
 import { atPoint, PathView } from "./path_view.js";
+import { PreviewView } from "./preview_view.js";
 
 /**
  * @typedef {object} Actions what only the page around the panel can do
  * @property {() => Promise<void>} finish ends the search with what it has
  * @property {(penalty: number|null) => void} choose a point of the path for the next run
  * @property {(loras: import("./store.js").Lora[]) => Promise<Record<string, {text: string, notes: string[]}>[]>} strings
- * @property {(file: string) => string} address of a saved result
+ * @property {(file: import("./store.js").File) => string} address of a file
  * @property {(error: Error) => void} failed tells the user
  */
 
 const FORMAT_KEY = "appl_search.format";
 const AROUND_CHART = 288; // everything but the chart, with the gaps between
+const GAP = 8;
 const STRINGS_WAIT = 80; // milliseconds without a move of the slider before the server is asked
 
 export class Panel {
@@ -35,6 +37,7 @@ export class Panel {
     this.#actions = actions;
     this.chart = new ChartView((text) => this.#copy(text));
     this.path = new PathView({ moved: () => this.#pointMoved(), choose: (penalty) => actions.choose(penalty) });
+    this.previews = new PreviewView(actions.address);
     this.status = make("span", { className: "appl-search-grow", role: "status" });
     this.finish = make("button", { type: "button", textContent: "Finish now", title: "Finish with what the search has found so far, and go on with the workflow", onclick: () => this.#finish() });
     this.lora = make("select", { "aria-label": "LoRA", title: "LoRA", onchange: () => this.#showString() });
@@ -50,7 +53,7 @@ export class Panel {
     this.notes = make("div", { className: "appl-search-note" });
     this.element = make("div", { className: "appl-search", role: "group", "aria-label": "LoRA block weights" },
       make("div", { className: "appl-search-row" }, this.status, this.finish),
-      this.chart.element, this.chart.readout, this.path.element,
+      this.chart.element, this.chart.readout, this.path.element, this.previews.element,
       make("div", { className: "appl-search-row" }, this.lora, this.format, ...this.buttons),
       this.string, this.notes);
     this.show(null, null);
@@ -62,7 +65,8 @@ export class Panel {
 
   /** The least height that the panel needs, in pixels. */
   get leastHeight() {
-    return AROUND_CHART + leastHeight(this.#search?.loras.length ?? 1);
+    const previews = this.previews.height;
+    return AROUND_CHART + leastHeight(this.#search?.loras.length ?? 1) + (previews && previews + GAP);
   }
 
   /**
@@ -72,6 +76,7 @@ export class Panel {
   show(search, chosen) {
     this.#search = search;
     this.path.show(search, chosen);
+    this.previews.show(search?.previews ?? null);
     this.status.textContent = status(search);
     this.status.title = this.status.textContent;
     this.finish.hidden = !search?.running;
@@ -155,7 +160,9 @@ export class Panel {
   }
 
   #downloadJson() {
-    download(this.#actions.address(this.#search.file), this.#search.file.split("/").pop());
+    const [filename, ...folders] = this.#search.file.split("/").reverse();
+    const subfolder = ["block_weights", ...folders.reverse()].join("/");
+    download(this.#actions.address({ filename, subfolder, type: "output" }), filename);
   }
 
   async #downloadFigure() {

@@ -10,6 +10,8 @@
  * @property {(number|null)[]|null} errors
  * @property {Record<string, {text: string, notes: string[]}>|null} strings in every format, once the search has ended
  */
+/** @typedef {{filename: string, subfolder: string, type: string}} File as ComfyUI's /view knows it */
+/** @typedef {File & {width: number, height: number, text: string}} Sheet of preview pictures; `text` says what they are */
 /** @typedef {{strengths: number[], loss: number}} Single the best that one strength for each LoRA could do */
 /** @typedef {{penalty: number, loss: number, rates: number[][], errors: (number|null)[][]}} PathPoint */
 /**
@@ -27,6 +29,7 @@
  * @property {boolean} running
  * @property {boolean} finishing the user asked for an early end
  * @property {boolean} cutOff by an error or Cancel
+ * @property {Sheet|null} [previews]
  * @property {string} [file] below output/block_weights
  * @property {number|null} [seed]
  * @property {number|null} [chosen] penalty of the node's outputs, null for the one searched with
@@ -63,6 +66,7 @@ export class Store {
     const entry = this.#entries.get(keyOf(message));
     if (!entry?.search) return null;
     if (message.kind === "step") step(entry.search, message);
+    else if (message.kind === "previews") entry.search.previews = message.previews;
     else entry.search = message.state ? ended(message.state, true) : null;
     return entry;
   }
@@ -108,7 +112,7 @@ function started(message) {
     loras: loras.map((lora, i) => ({ ...lora, rates: rates[i], errors: null, strings: null })),
     loss: [...(message.loss ?? [])], every: 1,
     step: message.step ?? 0, steps, samples: message.samples ?? 0, total, seconds: message.seconds ?? 0,
-    method, penalty, running: true, finishing: false, cutOff: false,
+    method, penalty, running: true, finishing: false, cutOff: false, previews: message.previews ?? null,
   };
 }
 
