@@ -1,7 +1,8 @@
 """The running search and the panel on the page: what it is told, and what it asks for.
 
-Messages of the type EVENT go to the page that queued the search: {"kind": "start"} with the LoRAs, "step" with what is new
-since the last one, "previews" with the sheet of preview pictures, "end" for a search that was cut off. A finished one is in the node's `ui`, which ComfyUI sends itself.
+Messages of the type EVENT go to the page that queued the search: {"kind": "start"} with the LoRAs, "step" with what is
+new since the last one, "previews" with the sheet of preview pictures, "end" for a search that was cut off. A finished
+one is in the node's `ui`, which ComfyUI sends itself.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Live:
             "penalty": settings.penalty,
             "steps": settings.steps,
             "total": settings.samples,
+            **panel_state.formats(),
         }
         self._last: Event | None = None
         self._previews: Json = {}
@@ -103,13 +105,15 @@ class Live:
 
 def _step(event: Event, loss: Sequence[float]) -> Json:
     """A step as the page gets it. ``loss``: of this step, and of those before that the page does not know."""
+    result = event.result()
     return {
         "step": event.step,
         "samples": event.samples,
         "seconds": round(event.seconds, 2),
         "rates": [panel_state.rates(row) for row in event.block_weights.tolist()],
+        "errors": [panel_state.errors(weights) for weights in result.block_weights],
         "loss": [panel_state.significant(value) for value in loss],
-        "single": panel_state.single(event.result()),
+        "single": panel_state.single(result),
     }
 
 

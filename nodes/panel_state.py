@@ -48,14 +48,13 @@ def whole(result: SearchResult, file: str, previews: Json | None = None, chosen:
         "every": every,
         "single": single(result),
         "loras": [_found(weights) for weights in result.block_weights],
-        "formats": [[name, format.label] for name, format in FORMATS.items()],
-        "default_format": DEFAULT_FORMAT,
+        **formats(),
         "path": [
             {
                 "penalty": point.penalty,
                 "loss": significant(point.predicted_loss),
                 "rates": [rates(weights.values) for weights in point.block_weights],
-                "errors": [_errors(weights) for weights in point.block_weights],
+                "errors": [errors(weights) for weights in point.block_weights],
             }
             for point in result.path(PATH_POINTS)
         ],
@@ -68,6 +67,11 @@ def single(result: SearchResult) -> Json | None:
         return None
     best = result.penalty_path.best_single()
     return {"strengths": rates(best.strengths), "loss": significant(best.predicted_loss)}
+
+
+def formats() -> Json:
+    """The formats that strings can be had in, and which one is shown first."""
+    return {"formats": [[name, format.label] for name, format in FORMATS.items()], "default_format": DEFAULT_FORMAT}
 
 
 def strings(weights: BlockWeights) -> Json:
@@ -101,6 +105,11 @@ def rates(values: Sequence[float]) -> list[float]:
     return [round(value, 4) for value in values]
 
 
+def errors(weights: BlockWeights) -> list[float | None]:
+    """Standard errors as JSON can have them: it knows no NaN."""
+    return [None if math.isnan(error) else significant(error, 3) for error in weights.stderr]
+
+
 def significant(value: float, digits: int = 5) -> float:
     """A loss, whose size differs from model to model, without the digits that are noise."""
     return float(f"{value:.{digits}g}")
@@ -110,14 +119,9 @@ def _found(weights: BlockWeights) -> Json:
     return {
         **lora(weights.layout),
         "rates": rates(weights.values),
-        "errors": _errors(weights),
+        "errors": errors(weights),
         "strings": strings(weights),
     }
-
-
-def _errors(weights: BlockWeights) -> list[float | None]:
-    """Standard errors as JSON can have them: it knows no NaN."""
-    return [None if math.isnan(error) else significant(error, 3) for error in weights.stderr]
 
 
 def _curve(loss: Sequence[float]) -> tuple[int, list[float]]:

@@ -18,7 +18,7 @@ from .files import create_unique, result_folder
 COLUMNS = 4
 CELL = 256  # pixels of a picture's longer side on the sheet
 GAP = 8
-CAPTION = 28
+CAPTION = 40
 _CAPTION_COLOUR = (128, 128, 128, 255)  # to be read on dark and on light
 _DESCRIPTION = "Description"  # a keyword of the PNG specification
 

@@ -71,9 +71,3 @@ def test_no_text_is_empty_or_holds_signs_that_the_page_takes_for_its_own(languag
     texts = words_of(translated(language))
     assert all(text.strip() for text in texts)
     assert [text for text in texts if re.search(r"[{}@|]", text)] == []
-
-
-def test_every_node_has_a_help_page():
-    """The page shows web/docs/<node id>.md."""
-    pages = {path.stem for path in (LOCALES.parent / "web" / "docs").glob("*.md")}
-    assert pages == set(PACK.NODE_CLASS_MAPPINGS)

@@ -15,7 +15,9 @@ ARGUMENTS = (
     "--disable-sync",
 )  # fmt: skip
 VUE_NODES = "Comfy.VueNodes.Enabled"
+RENDERERS = ("canvas", "nodes2")
 PANEL = ".appl-search"
+PATIENCE = 120.0  # seconds for a short search on a slow machine
 START_SECONDS = 180.0
 COUNT_LISTENERS = """
     window.listenersAdded = {};
@@ -129,21 +131,30 @@ class ComfyPage:
     def queue(self) -> None:
         self.js("app.queuePrompt(0)")
 
-    def status(self) -> str:
-        """The panel's first line."""
-        return self.page.locator(f"{PANEL} [role=status]").inner_text()
+    def status(self, panel: int = 0) -> str:
+        """A panel's first line."""
+        return self.page.locator(PANEL).nth(panel).locator("[role=status]").inner_text()
 
-    def wait_for_status(self, *parts: str, seconds: float) -> str:
-        """Waits until the panel's first line holds all of these."""
+    def wait_for_status(self, *parts: str, seconds: float = PATIENCE, panel: int = 0) -> str:
+        """Waits until a panel's first line holds all of these."""
         deadline = time.monotonic() + seconds
-        while not all(part in (found := self.status()) for part in parts):
+        while not all(part in (found := self.status(panel)) for part in parts):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"The panel says {found!r} after {seconds:g} s, expected {parts}.")
             self.page.wait_for_timeout(200)
         return found
 
-    def string(self) -> str:
-        return self.page.locator(f"{PANEL} textarea").input_value()
+    def string(self, panel: int = 0) -> str:
+        return self.page.locator(PANEL).nth(panel).locator("textarea").input_value()
+
+    def open_tabs(self) -> list[str]:
+        """The names on the tabs of workflows."""
+        return [name.strip() for name in self.page.locator(".workflow-tab .workflow-label").all_inner_texts()]
+
+    def go_to_tab(self, name: str) -> None:
+        self.page.locator(".workflow-tab", has=self.page.get_by_text(name, exact=True)).click()
+        self.page.wait_for_selector(PANEL)
+        self.page.wait_for_timeout(1500)
 
     def button(self, name: str) -> Any:
         return self.page.locator(PANEL).get_by_role("button", name=name, exact=True)

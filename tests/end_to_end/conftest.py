@@ -1,13 +1,15 @@
-"""Fixtures: one ComfyUI for the whole session, a client for each test."""
+"""Fixtures: one ComfyUI and one browser for the whole session, a client and a page for each test."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.end_to_end.chromium import ARGUMENTS, RENDERERS, VUE_NODES, ChromiumNotFound, ComfyPage, find_chromium
 from tests.end_to_end.comfy_client import ComfyClient
 from tests.end_to_end.comfy_server import ComfyInstall, ComfyNotFound, ComfyServer
 
@@ -37,3 +39,42 @@ def comfy(comfy_install: ComfyInstall, tmp_path_factory: pytest.TempPathFactory)
 def client(comfy: ComfyServer) -> Iterator[ComfyClient]:
     with ComfyClient(comfy) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path | None:
+    """Where somebody wants pictures of the page."""
+    named = os.environ.get("BROWSER_SCREENSHOTS")
+    if not named:
+        return None
+    Path(named).mkdir(parents=True, exist_ok=True)
+    return Path(named)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (requirements-dev.txt)")
+    try:
+        path = find_chromium()
+    except ChromiumNotFound as reason:
+        pytest.skip(str(reason))
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=RENDERERS)
+def page(request: pytest.FixtureRequest, browser: Any, comfy: ComfyServer) -> Iterator[ComfyPage]:
+    """A fresh browser profile on the running ComfyUI. Settings are the server's, so they are put back."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1100})
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=f"http://{comfy.address}")
+    page = ComfyPage.open(context, comfy.address, request.param)
+    if request.param == "nodes2" and not page.has_nodes2():
+        context.close()
+        pytest.skip("This ComfyUI offers no Nodes 2.0.")
+    yield page
+    page.set("Comfy.ColorPalette", "dark")
+    if page.has_nodes2():
+        page.set(VUE_NODES, False)
+    context.close()

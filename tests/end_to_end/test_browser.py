@@ -5,83 +5,23 @@ BROWSER_SCREENSHOTS names a folder for pictures of it.
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.end_to_end.chromium import ARGUMENTS, PANEL, VUE_NODES, ChromiumNotFound, ComfyPage, find_chromium
-from tests.end_to_end.comfy_server import PACK, ComfyServer
+from tests.end_to_end.chromium import PANEL, PATIENCE, RENDERERS, VUE_NODES, ComfyPage
+from tests.end_to_end.comfy_server import ComfyServer
+from tests.end_to_end.demo_graph import SAMPLES, short_demo, the_search
 
-PATIENCE = 120.0  # seconds for a short search on a slow machine
-SAMPLES = 32  # two steps
 WATCHED_SAMPLES = 240  # some seconds, so that the chart can be looked at before the end
 LAST_SEED = 2  # ComfyUI answers a workflow that it has just run from its cache: later tests need no search of their own
-TYPES = ("ApplSearchTinySDXL", "ApplSearchLoadLora", "ApplSearchRun", "ApplSearchToString")
-RENDERERS = ("canvas", "nodes2")
-
-
-@pytest.fixture(scope="session")
-def screenshots() -> Path | None:
-    named = os.environ.get("BROWSER_SCREENSHOTS")
-    if not named:
-        return None
-    Path(named).mkdir(parents=True, exist_ok=True)
-    return Path(named)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (requirements-dev.txt)")
-    try:
-        path = find_chromium()
-    except ChromiumNotFound as reason:
-        pytest.skip(str(reason))
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=RENDERERS)
-def page(request: pytest.FixtureRequest, browser: Any, comfy: ComfyServer) -> Iterator[ComfyPage]:
-    """A fresh browser profile on the running ComfyUI. Settings are the server's, so they are put back."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1100})
-    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=f"http://{comfy.address}")
-    page = ComfyPage.open(context, comfy.address, request.param)
-    if request.param == "nodes2" and not page.has_nodes2():
-        context.close()
-        pytest.skip("This ComfyUI offers no Nodes 2.0.")
-    yield page
-    page.set("Comfy.ColorPalette", "dark")
-    if page.has_nodes2():
-        page.set(VUE_NODES, False)
-    context.close()
-
-
-def short_demo(seed: int = LAST_SEED, samples: int = SAMPLES) -> dict[str, Any]:
-    """The demo workflow without its pictures, and with a search of a minute."""
-    workflow = json.loads((PACK / "example_workflows" / "demo.json").read_text(encoding="utf-8"))
-    nodes = [node for node in workflow["nodes"] if node["type"] in TYPES]
-    kept = {node["id"] for node in nodes}
-    links = [link for link in workflow["links"] if link[1] in kept and link[3] in kept]
-    ids = {link[0] for link in links}
-    for node in nodes:
-        for slot in node.get("outputs") or []:
-            slot["links"] = [link for link in slot.get("links") or [] if link in ids]
-        if node["type"] == "ApplSearchRun":
-            node["widgets_values"][1], node["widgets_values"][3] = samples, seed
-    return {**workflow, "id": f"00000000-0000-4000-8000-{seed:012}", "nodes": nodes, "links": links, "groups": []}
 
 
 def searched(page: ComfyPage) -> ComfyPage:
     """Runs the short demo to its end."""
-    page.load(short_demo())
+    page.load(short_demo(LAST_SEED))
     page.queue()
-    page.wait_for_status(f"{SAMPLES} samples in", seconds=PATIENCE)
+    page.wait_for_status(f"{SAMPLES} samples in")
     page.page.wait_for_function("document.querySelector('.appl-search textarea').value")
     return page
 
@@ -102,12 +42,12 @@ def test_the_chart_is_drawn_while_it_searches_and_all_of_it_works_after(page: Co
     assert page.status() == "No search yet"
     assert page.pixels(0, 1) == 0
     page.queue()
-    page.wait_for_status("Step ", seconds=PATIENCE)
+    page.wait_for_status("Step ")
     page.page.wait_for_timeout(300)
     assert page.pixels(0, 0.55) > 100, "no bars"
     first = page.js("document.querySelector('.appl-search canvas').toDataURL()")
     page.shoot(screenshots, f"{name}_searching")
-    page.wait_for_status(f"{WATCHED_SAMPLES} samples in", seconds=PATIENCE)
+    page.wait_for_status(f"{WATCHED_SAMPLES} samples in")
     page.page.wait_for_timeout(300)
     assert page.js("document.querySelector('.appl-search canvas').toDataURL()") != first, "the bars did not move"
     assert page.pixels(0.7, 1) > 100, "no loss curve"
@@ -186,13 +126,13 @@ def test_the_state_survives_reload_undo_copy_and_the_other_renderer(page: ComfyP
 
 def test_a_removed_node_leaves_no_panel_and_no_listener(page: ComfyPage):
     assert page.listeners("appl_search.progress") == 1
-    page.load(short_demo())
+    page.load(short_demo(LAST_SEED))
     executed = page.listeners("executed")
     for _ in range(3):
         page.js("app.graph.remove(node)")
         page.page.wait_for_timeout(1500)
         assert page.page.locator(PANEL).count() == 0
-        page.load(short_demo())
+        page.load(short_demo(LAST_SEED))
         assert page.page.locator(PANEL).count() == 1
     assert page.listeners("appl_search.progress") == 1
     assert page.listeners("executed") == executed
@@ -216,15 +156,14 @@ def test_it_looks_well_in_both_themes(page: ComfyPage, screenshots: Path | None,
 def test_finish_now_ends_a_search_that_was_found_again_after_a_reload(page: ComfyPage, request: pytest.FixtureRequest):
     # Of a seed of its own in each renderer: ComfyUI would answer the second one from its cache.
     workflow = short_demo(LAST_SEED + 1 + RENDERERS.index(request.node.callspec.id), samples=100_000)
-    (search,) = (node for node in workflow["nodes"] if node["type"] == "ApplSearchRun")
-    search["widgets_values"][0] = "adamw"  # it never ends early by itself
+    the_search(workflow)["widgets_values"][0] = "adamw"  # it never ends early by itself
     page.load(workflow)
     page.queue()
-    page.wait_for_status("Step ", seconds=PATIENCE)
+    page.wait_for_status("Step ")
     page.page.wait_for_timeout(2000)
     page.reload()
-    page.wait_for_status("Step ", "/100000 samples", seconds=PATIENCE)
+    page.wait_for_status("Step ", "/100000 samples")
     page.button("Finish now").click()
-    page.wait_for_status("of 100000 samples in", seconds=PATIENCE)
+    page.wait_for_status("of 100000 samples in")
     page.page.wait_for_function("document.querySelector('.appl-search textarea').value")
     assert page.errors == []

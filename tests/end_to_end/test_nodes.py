@@ -14,6 +14,7 @@ NODES = (
     "ApplSearchLoadLora",
     "ApplSearchLoadResult",
     "ApplSearchPlot",
+    "ApplSearchPreviews",
     "ApplSearchReport",
     "ApplSearchRun",
     "ApplSearchSaveResult",

@@ -25,6 +25,7 @@ kept = sys.modules[f"{pack.NAME}.nodes.kept"]
 panel_state = sys.modules[f"{pack.NAME}.nodes.panel_state"]
 files = sys.modules[f"{pack.NAME}.nodes.files"]
 SETTINGS = SearchSettings(samples=160, batch_size=2)
+RESULT = result_for((oracle.LORA_A, {}))
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 def event(step: int) -> Event:
     rates = torch.full((1, 20), step / 10, dtype=torch.float64)
-    return Event(step, 80, 2 * step, 160, 0.1, 0.0, step / 2, rates, lambda: SimpleNamespace(penalty_path=None))
+    return Event(step, 80, 2 * step, 160, 0.1, 0.0, step / 2, rates, lambda: RESULT)
 
 
 def listening(node_id: str | None = "1:2"):
@@ -58,6 +59,7 @@ def test_the_first_message_says_what_is_searched(sent):
     (lora,) = first["loras"]
     assert lora["name"] == "lora_a" and len(lora["keys"]) == 20 and sum(lora["keys"]) == sum(lora["groups"].values())
     assert (first["steps"], first["total"]) == (80, 160)
+    assert first["default_format"] in dict(first["formats"])
 
 
 def test_few_messages_are_sent_and_no_loss_is_lost(sent, monkeypatch):
@@ -90,6 +92,7 @@ def test_a_page_that_was_loaded_again_gets_all_at_once(sent):
         listener(event(2))
         (whole,) = live.snapshots()
         assert (whole["kind"], whole["step"], whole["loss"], whole["rates"]) == ("start", 2, [0.1, 0.1], [[0.2] * 20])
+        assert whole["errors"] == [[None, *[0.01] * 19]]
     assert live.snapshots() == []
 
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { short } from "../../web/js/format.js";
 import { bucketMeans, curveDomain, linear, nearestPenalty, rateDomain, runningMean, ticks } from "../../web/js/scales.js";
 
 test("a linear map takes ends to ends, and a point to the start", () => {
@@ -30,8 +31,14 @@ test("one outlier does not flatten a curve", () => {
   values[50] = 1000;
   assert.ok(curveDomain(values)[1] < 2);
   assert.deepEqual(curveDomain([]), [0, 1]);
-  const flat = curveDomain([0.5]);
-  assert.ok(flat[0] < 0.5 && flat[1] > 0.5);
+  assert.deepEqual(curveDomain([0]), [-0.1, 0.1]);
+});
+
+test("a curve that hardly moves looks flat, and its ticks can be told apart", () => {
+  const [low, high] = curveDomain([0.104, 0.1041]);
+  assert.ok(low < 0.103 && high > 0.105);
+  const written = ticks(low, high, 3).map(short);
+  assert.equal(new Set(written).size, written.length);
 });
 
 test("buckets keep the mean", () => {

@@ -4,8 +4,8 @@ import { ended, Store } from "../../web/js/store.js";
 import { atPoint } from "../../web/js/path_view.js";
 
 const head = { node: "5", workflow: "w", prompt: "p" };
-const start = { ...head, kind: "start", loras: [{ name: "a", keys: [1], groups: {}, sha256: "" }], rates: [[0.5]], method: "adamw", penalty: 0, steps: 4, total: 8 };
-const step = (number, loss) => ({ ...head, kind: "step", step: number, samples: 2 * number, seconds: number, loss, rates: [[number]] });
+const start = { ...head, kind: "start", loras: [{ name: "a", keys: [1], groups: {}, sha256: "" }], rates: [[0.5]], method: "adamw", penalty: 0, steps: 4, total: 8, formats: [["inspire", "Inspire"]], default_format: "inspire" };
+const step = (number, loss) => ({ ...head, kind: "step", step: number, samples: 2 * number, seconds: number, loss, rates: [[number]], errors: [[number / 10]] });
 const state = { loras: [{ name: "a", rates: [0.9] }], loss: [1], every: 2, samples: 8, total: 8, file: "a.json" };
 
 test("deltas add up", () => {
@@ -14,14 +14,17 @@ test("deltas add up", () => {
   store.receive(step(1, [0.3]));
   const { search } = store.receive(step(3, [0.2, 0.1]));
   assert.deepEqual(search.loss, [0.3, 0.2, 0.1]);
+  assert.deepEqual([search.formats, search.default_format], [start.formats, "inspire"]);
   assert.deepEqual([search.step, search.samples, search.seconds, search.running], [3, 6, 3, true]);
   assert.deepEqual(search.loras[0].rates, [3]);
+  assert.deepEqual(search.loras[0].errors, [0.3]);
 });
 
 test("a step without its start is reported, a snapshot mends it", () => {
   const store = new Store();
   assert.equal(store.receive(step(2, [0.1])), null);
-  store.receive({ ...start, step: 2, samples: 4, seconds: 2, loss: [0.3, 0.2], rates: [[2]] });
+  store.receive({ ...start, step: 2, samples: 4, seconds: 2, loss: [0.3, 0.2], rates: [[2]], errors: [[0.2]] });
+  assert.deepEqual(store.entries()[0].search.loras[0].errors, [0.2]);
   assert.deepEqual(store.receive(step(3, [0.1])).search.loss, [0.3, 0.2, 0.1]);
 });
 

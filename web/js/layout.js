@@ -15,13 +15,19 @@ const LOSS = 54;
 const BOTTOM = 18;
 const BETWEEN = 8;
 const LEAST_PLOT = 62;
+const LEAST_PLOT_OF_MANY = 44;
+const MANY = 4; // LoRAs
 const SECTION_GAP = 0.7; // of a slot
 const SHEET_WIDTH = 396; // inside a panel of the usual width
 const SHEET_MOST = 280;
 
 /** The least height in which a figure of so many LoRAs can be read. */
 export function leastHeight(loras) {
-  return heightFor(loras, LEAST_PLOT);
+  return heightFor(loras, leastPlot(loras));
+}
+
+function leastPlot(loras) {
+  return loras < MANY ? LEAST_PLOT : LEAST_PLOT_OF_MANY;
 }
 
 /** The height of a figure whose bars may be `plot` high. */
@@ -47,7 +53,7 @@ export function sheetHeight({ width, height }) {
 export function layout(width, height, loras) {
   const count = Math.max(1, loras);
   const inner = Math.max(0, width - LEFT - RIGHT);
-  const plot = Math.max(LEAST_PLOT, (height - heightFor(count, 0)) / count);
+  const plot = Math.max(leastPlot(count), (height - heightFor(count, 0)) / count);
   const across = (y, size) => ({ x: LEFT, y, width: inner, height: size });
   const rows = Array.from({ length: count }, (_, i) => {
     const y = TOP + i * (TITLE + plot + BETWEEN);

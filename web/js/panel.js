@@ -18,7 +18,7 @@ import { PreviewView } from "./preview_view.js";
  */
 
 const FORMAT_KEY = "appl_search.format";
-const AROUND_CHART = 288; // everything but the chart, with the gaps between
+const AROUND_CHART = 320; // everything but the chart, with the gaps between
 const GAP = 8;
 const STRINGS_WAIT = 80; // milliseconds without a move of the slider before the server is asked
 
@@ -27,6 +27,8 @@ export class Panel {
   #search = null;
   /** @type {Record<string, {text: string, notes: string[]}>[]|null} those of the point that is shown */
   #strings = null;
+  /** @type {{search: import("./store.js").Search|null, point: number|null}} what they are of */
+  #stringsOf = { search: null, point: null };
   #timer = 0;
   #asked = 0;
   /** @type {Actions} */
@@ -54,8 +56,9 @@ export class Panel {
     this.element = make("div", { className: "appl-search", role: "group", "aria-label": "LoRA block weights" },
       make("div", { className: "appl-search-row" }, this.status, this.finish),
       this.chart.element, this.chart.readout, this.path.element, this.previews.element,
-      make("div", { className: "appl-search-row" }, this.lora, this.format, ...this.buttons),
-      this.string, this.notes);
+      make("div", { className: "appl-search-row" }, this.lora, this.format),
+      this.string, this.notes,
+      make("div", { className: "appl-search-row appl-search-buttons" }, ...this.buttons));
     this.show(null, null);
   }
 
@@ -96,11 +99,14 @@ export class Panel {
   #pointMoved() {
     const shown = this.#search && atPoint(this.#search, this.path.point);
     this.chart.show(shown);
+    const of = { search: this.#search, point: this.path.point };
+    if (this.#strings && this.#stringsOf.search === of.search && this.#stringsOf.point === of.point) return;
     clearTimeout(this.#timer);
     const asked = ++this.#asked;
-    this.#strings = shown && this.path.point === null && !shown.running ? shown.loras.map((lora) => lora.strings) : null;
+    this.#stringsOf = of;
+    this.#strings = shown && of.point === null && !shown.running ? shown.loras.map((lora) => lora.strings) : null;
     this.#showString();
-    if (!shown || this.path.point === null) return;
+    if (!shown || of.point === null) return;
     this.#timer = setTimeout(async () => {
       try {
         const strings = await this.#actions.strings(shown.loras);

@@ -53,6 +53,9 @@ export function rateDomain(rates, errors) {
   return [low < 0 ? low - margin : 0, high + margin];
 }
 
+/** A curve has at least this part of its size above and below: what is smaller is noise. */
+const LEAST_MARGIN = 0.02;
+
 /**
  * The scale of a curve. A few outliers do not flatten all the rest.
  * @param {number[]} values
@@ -63,7 +66,7 @@ export function curveDomain(values) {
   if (!sorted.length) return [0, 1];
   const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
   const [low, high] = sorted.length < 20 ? [at(0), at(1)] : [at(0.02), at(0.98)];
-  const margin = (high - low) * 0.08 || Math.abs(high) * 0.1 || 0.1;
+  const margin = Math.max((high - low) * 0.08, Math.abs(high) * LEAST_MARGIN) || 0.1;
   return [low - margin, high + margin];
 }
 

@@ -35,8 +35,8 @@
  * @property {number|null} [chosen] penalty of the node's outputs, null for the one searched with
  * @property {Single|null} [single] null for a method that cannot tell
  * @property {PathPoint[]} [path]
- * @property {[string, string][]} [formats] names and labels
- * @property {string} [default_format]
+ * @property {[string, string][]} formats names and labels
+ * @property {string} default_format
  */
 /** @typedef {{node: string, workflow: string|null, prompt: string|null, search: Search|null}} Entry */
 
@@ -107,17 +107,18 @@ function keyOf({ workflow, node }) {
 
 /** @returns {Search} */
 function started(message) {
-  const { loras, rates, method, penalty, steps, total } = message;
+  const { loras, rates, errors, method, penalty, steps, total, formats, default_format } = message;
   return {
-    loras: loras.map((lora, i) => ({ ...lora, rates: rates[i], errors: null, strings: null })),
+    loras: loras.map((lora, i) => ({ ...lora, rates: rates[i], errors: errors?.[i] ?? null, strings: null })),
     loss: [...(message.loss ?? [])], every: 1,
     step: message.step ?? 0, steps, samples: message.samples ?? 0, total, seconds: message.seconds ?? 0,
-    method, penalty, running: true, finishing: false, cutOff: false, previews: message.previews ?? null,
+    method, penalty, formats, default_format,
+    running: true, finishing: false, cutOff: false, previews: message.previews ?? null,
   };
 }
 
 function step(search, message) {
   search.loss.push(...message.loss);
   for (const name of ["step", "samples", "seconds", "single"]) search[name] = message[name];
-  search.loras.forEach((lora, i) => { lora.rates = message.rates[i]; });
+  search.loras.forEach((lora, i) => Object.assign(lora, { rates: message.rates[i], errors: message.errors[i] }));
 }

@@ -1,0 +1,104 @@
+"""The panel in a real browser, in graphs with more than one search in them, above them and behind them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.end_to_end.chromium import PANEL, PATIENCE, RENDERERS, ComfyPage
+from tests.end_to_end.comfy_server import ComfyServer
+from tests.end_to_end.demo_graph import SAMPLES, short_demo, with_another_search, with_previews, with_report
+
+FOUND = f"{SAMPLES} samples in"
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """One that no other test has searched with: ComfyUI would answer from its cache."""
+    tests = [name for name in globals() if name.startswith("test_")]
+    return 100 + 10 * tests.index(request.node.originalname) + RENDERERS.index(request.node.callspec.params["page"])
+
+
+def test_preview_pictures_appear_while_it_searches_and_stay(page: ComfyPage, comfy: ComfyServer, seed: int):
+    picture = page.page.locator(f"{PANEL} img")
+    page.load(with_previews(short_demo(seed, samples=160)))
+    assert not picture.is_visible()
+    page.queue()
+    page.wait_for_status("Step ")
+    page.page.wait_for_function(f"document.querySelector('{PANEL} img').naturalWidth > 0")
+    assert picture.get_attribute("alt").startswith("Preview pictures: start")
+    assert "type=temp" in picture.get_attribute("src")
+    page.wait_for_status("samples in")
+    page.page.wait_for_function(f"document.querySelector('{PANEL} img').alt.endsWith('found')")
+    assert page.sticking_out() == []
+    with page.page.expect_popup() as popup:
+        picture.click()
+    assert popup.value.evaluate("document.images[0].naturalWidth") == picture.evaluate("(image) => image.naturalWidth")
+    page.page.wait_for_timeout(4000)  # the page keeps its workflow for the next visit
+    page.reload()
+    page.page.wait_for_function(f"document.querySelector('{PANEL} img')?.naturalWidth > 0")
+    assert "type=output" in picture.get_attribute("src")
+    assert page.errors == []
+
+
+def test_two_searches_in_one_graph_keep_to_their_own_panels(page: ComfyPage, seed: int):
+    page.load(with_another_search(short_demo(seed), seed + 5))
+    page.queue()
+    for panel in (0, 1):
+        page.wait_for_status(FOUND, panel=panel)
+        page.page.wait_for_function(f"document.querySelectorAll('{PANEL} textarea')[{panel}].value")
+    first, second = page.string(0), page.string(1)
+    assert first != second
+    page.page.locator(f"{PANEL} input[type=range]").nth(1).fill("36")
+    page.page.wait_for_function(f"(old) => !['', old].includes(document.querySelectorAll('{PANEL} textarea')[1].value)", arg=second)
+    assert page.string(0) == first
+    assert page.errors == []
+
+
+def test_a_search_goes_on_behind_another_tab(page: ComfyPage, seed: int):
+    page.load(short_demo(seed, samples=240))
+    page.queue()
+    page.wait_for_status("Step ")
+    first = page.open_tabs()[-1]
+    page.load(short_demo(seed + 5))
+    assert len(page.open_tabs()) >= 2
+    page.page.wait_for_timeout(3000)
+    assert page.status() == "No search yet", "the other workflow's search, whose node has the same id"
+    page.go_to_tab(first)
+    page.wait_for_status("240 samples in")
+    page.page.wait_for_function(f"document.querySelector('{PANEL} textarea').value")
+    assert page.errors == []
+
+
+def test_a_search_in_a_subgraph_is_seen_inside_it(page: ComfyPage, seed: int):
+    page.load(short_demo(seed))
+    page.js("app.canvas.graph.convertToSubgraph(new Set([node])) && null")
+    page.page.wait_for_timeout(1000)
+    page.queue()
+    output = page.page.locator(".appl-search-text textarea").first
+    output.wait_for(timeout=PATIENCE * 1000)
+    page.page.evaluate("app.canvas.setGraph(app.graph.nodes.find((one) => one.subgraph).subgraph)")
+    page.wait_for_status(FOUND)
+    found = page.string()
+    assert found
+    page.page.locator(f"{PANEL} input[type=range]").fill("36")
+    page.page.wait_for_function(f"(old) => !['', old].includes(document.querySelector('{PANEL} textarea').value)", arg=found)
+    page.button("Use this").click()
+    chosen = page.string()
+    page.queue()
+    page.button("In use").wait_for(timeout=PATIENCE * 1000)
+    assert page.string() == chosen
+    assert page.errors == []
+
+
+def test_the_report_opens_from_its_node(page: ComfyPage, seed: int):
+    page.load(with_report(short_demo(seed)))
+    page.queue()
+    link = page.page.get_by_role("link", name="Open the report")
+    with page.page.expect_popup() as popup:
+        link.click(timeout=PATIENCE * 1000)
+    report = popup.value
+    report.wait_for_load_state()
+    assert report.locator("h1").count() == 1
+    assert report.locator("svg").count() + report.locator("img").count() >= 1
+    assert "OUT08" in report.content()
+    assert page.errors == []
