@@ -15,7 +15,7 @@ import torch
 
 from appl_search import LoraSource, SearchResult, SearchSettings, TrainingSet, search
 from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
-from appl_search.demo.making.make import make_all
+from appl_search.demo.making.make import Lengths, make_all
 from appl_search.demo.tiny_sdxl import TinyConfig
 from appl_search.evaluator import opened
 from appl_search.lora import read_layout
@@ -28,7 +28,8 @@ METHODS = {
     "adamw, batch 16, cosine": SearchSettings(method="adamw", lr_schedule="cosine", penalty=PENALTY),
     "published": SearchSettings(method="adamw", lr_schedule="constant", batch_size=1, penalty=PENALTY, validation=0),
 }
-WORLD_SEED, WORLD_EFFORT = 7, 0.3
+WORLD_SEED = 7
+WORLD = Lengths(vae=360, base=540, base_pictures=6000, character=90, style=120)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Row:
 def make_world(folder: Path) -> Path:
     """The files of a second demo world, in the style of the demo's."""
     if not (folder / "loras" / "style.safetensors").exists():
-        make_all(folder, WORLD_SEED, TinyConfig(), WORLD_EFFORT)
+        make_all(folder, WORLD_SEED, TinyConfig(), WORLD)
     return folder
 
 

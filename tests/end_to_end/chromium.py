@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.end_to_end.comfy_server import ComfyServer
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
@@ -16,9 +19,15 @@ ARGUMENTS = (
 )  # fmt: skip
 VUE_NODES = "Comfy.VueNodes.Enabled"
 RENDERERS = ("canvas", "nodes2")
+SEARCH = "ApplSearchRun"
 PANEL = ".appl-search"
 PATIENCE = 120.0  # seconds for a short search on a slow machine
 START_SECONDS = 180.0
+ONLY_THE_GRAPH = """
+    body { visibility: hidden !important }
+    #graph-canvas, .dom-widget, .dom-widget :not([hidden]), .lg-node, .lg-node * { visibility: visible }
+"""
+AROUND = (16, 34, 16, 16)  # pixels of a picture on the left, above (the badges of nodes), on the right and below
 COUNT_LISTENERS = """
     window.listenersAdded = {};
     const add = EventTarget.prototype.addEventListener;
@@ -98,7 +107,7 @@ class ComfyPage:
 
     def js(self, expression: str, argument: Any = None) -> Any:
         """The value of an expression in the page; ``node`` is the search node, ``argument`` the argument."""
-        find = "const node = app.graph.nodes.find((one) => one.type === 'ApplSearchRun');"
+        find = f"const node = app.graph.nodes.find((one) => one.type === '{SEARCH}');"
         return self.page.evaluate(f"(argument) => {{ {find} return {expression}; }}", argument)
 
     def set(self, setting: str, value: Any) -> None:
@@ -106,15 +115,24 @@ class ComfyPage:
 
     def load(self, workflow: dict[str, Any]) -> None:
         """Opens a workflow and waits for its panel."""
-        self.js("app.loadGraphData(argument)", workflow)
+        self.load_without_search(workflow)
         self.page.wait_for_selector(PANEL)
-        self.look_at_the_search()
+        self.look_at()
 
-    def look_at_the_search(self, zoom: float = 1.0) -> None:
+    def load_without_search(self, workflow: dict[str, Any]) -> None:
+        self.js("app.loadGraphData(argument)", workflow)
+        self.page.wait_for_timeout(700)
+
+    def look_at(self, kind: str = SEARCH, zoom: float = 1.0) -> None:
+        """Brings the first node of a type to the upper left of the window."""
         self.js(
-            "(app.canvas.ds.scale = argument, app.canvas.ds.offset[0] = 120 / argument - node.pos[0],"
-            " app.canvas.ds.offset[1] = 100 / argument - node.pos[1], app.canvas.setDirty(true, true))",
-            zoom,
+            """(() => {
+                const [kind, zoom] = argument;
+                const { pos } = app.graph.nodes.find((one) => one.type === kind);
+                Object.assign(app.canvas.ds, { scale: zoom, offset: [120 / zoom - pos[0], 100 / zoom - pos[1]] });
+                app.canvas.setDirty(true, true);
+            })()""",
+            [kind, zoom],
         )
         self.page.wait_for_timeout(700)
 
@@ -155,6 +173,78 @@ class ComfyPage:
         self.page.locator(".workflow-tab", has=self.page.get_by_text(name, exact=True)).click()
         self.page.wait_for_selector(PANEL)
         self.page.wait_for_timeout(1500)
+
+    def run_to_end(self, comfy: ComfyServer, seconds: float) -> None:
+        """Queues the open workflow and waits until the server is done with it; raises what a node raised."""
+        known = set(comfy.get_json("/history"))
+        self.queue()
+        deadline = time.monotonic() + seconds
+        while not (new := set(history := comfy.get_json("/history")) - known):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"The workflow has not ended after {seconds:g} s.")
+            self.page.wait_for_timeout(300)
+        status = history[new.pop()]["status"]
+        if status["status_str"] != "success":
+            raise AssertionError(f"The run ended as {status['status_str']}: {status['messages'][-1]}")
+        self.page.wait_for_timeout(1500)  # pictures arrive, nodes find their sizes
+
+    def overlapping(self) -> list[list[str]]:
+        """Pairs of nodes that lie on one another, by their titles."""
+        return self.js(
+            """(() => {
+                const nodes = app.graph.nodes.map((one) => [one.title, [...one.getBounding()]]);
+                const apart = ([x, y, w, h], [X, Y, W, H]) => x + w <= X || X + W <= x || y + h <= Y || Y + H <= y;
+                return nodes.flatMap(([title, box], i) => nodes.slice(i + 1).filter(([, other]) => !apart(box, other))
+                    .map(([other]) => [title, other]));
+            })()"""
+        )
+
+    def clear_the_view(self) -> None:
+        """Leaves nothing in the window but the graph."""
+        self.js("app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
+        self.js("(app.canvas.show_info = false, app.canvas.deselectAll?.(), null)")
+        self.page.add_style_tag(content=ONLY_THE_GRAPH)
+
+    def show_nothing_but(self, titles: Sequence[str]) -> None:
+        """These nodes, by title or type, where they are, without links and groups."""
+        self.js(
+            """(() => {
+                app.canvas.links_render_mode = LiteGraph.HIDDEN_LINK;
+                [...app.graph.groups].forEach((one) => app.graph.remove(one));
+                for (const one of app.graph.nodes) {
+                    const away = !argument.includes(one.title) && !argument.includes(one.type);
+                    if (away !== one.pos[1] > 50_000) one.pos = [one.pos[0], one.pos[1] + (away ? 100_000 : -100_000)];
+                }
+            })()""",
+            list(titles),
+        )
+
+    def picture_of(self, path: Path, titles: Sequence[str] | None = None, width: int | None = None, quality: int = 85) -> None:
+        """A JPEG of nodes by their titles or types, or of the whole graph; at 100 %, or ``width`` pixels wide."""
+        box = self.js(
+            """(() => {
+                const [titles, around] = argument;
+                const wanted = (one) => !titles || titles.includes(one.title) || titles.includes(one.type);
+                const boxes = app.graph.nodes.filter(wanted).map((one) => one.getBounding());
+                if (!titles) boxes.push(...app.graph.groups.map((one) => one._bounding ?? one.bounding));
+                const from = [0, 1].map((i) => Math.min(...boxes.map((box) => box[i])) - around[i]);
+                const to = [0, 1].map((i) => Math.max(...boxes.map((box) => box[i] + box[i + 2])) + around[i + 2]);
+                return [...from, to[0] - from[0], to[1] - from[1]];
+            })()""",
+            [titles, AROUND],
+        )
+        scale = 1.0 if width is None else width / box[2]
+        size = {"width": round(box[2] * scale), "height": round(box[3] * scale)}
+        self.page.set_viewport_size(size)
+        self.page.wait_for_timeout(500)
+        self.js(
+            "(app.canvas.ds.scale = argument[0], app.canvas.ds.offset[0] = -argument[1], app.canvas.ds.offset[1] = -argument[2],"
+            " app.canvas.setDirty(true, true))",
+            [scale, box[0], box[1]],
+        )
+        self.page.mouse.move(1, 1)
+        self.page.wait_for_timeout(1000)
+        self.page.screenshot(path=str(path), type="jpeg", quality=quality)
 
     def button(self, name: str) -> Any:
         return self.page.locator(PANEL).get_by_role("button", name=name, exact=True)
@@ -204,5 +294,5 @@ class ComfyPage:
     def shoot(self, folder: Path | None, name: str) -> None:
         """A screenshot, where somebody wants them."""
         if folder is not None:
-            self.page.mouse.move(900, 1090)  # where nothing shows a tooltip
+            self.page.mouse.move(900, 1390)  # where nothing shows a tooltip
             self.page.screenshot(path=str(folder / f"{name}.png"))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from appl_search import demo
 from tests.end_to_end.chromium import ARGUMENTS, RENDERERS, VUE_NODES, ChromiumNotFound, ComfyPage, find_chromium
 from tests.end_to_end.comfy_client import ComfyClient
 from tests.end_to_end.comfy_server import ComfyInstall, ComfyNotFound, ComfyServer
@@ -64,13 +67,13 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(params=RENDERERS)
-def page(request: pytest.FixtureRequest, browser: Any, comfy: ComfyServer) -> Iterator[ComfyPage]:
+@contextmanager
+def opened(browser: Any, comfy: ComfyServer, renderer: str) -> Iterator[ComfyPage]:
     """A fresh browser profile on the running ComfyUI. Settings are the server's, so they are put back."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1100})
+    context = browser.new_context(viewport={"width": 1400, "height": 1400})
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=f"http://{comfy.address}")
-    page = ComfyPage.open(context, comfy.address, request.param)
-    if request.param == "nodes2" and not page.has_nodes2():
+    page = ComfyPage.open(context, comfy.address, renderer)
+    if renderer == "nodes2" and not page.has_nodes2():
         context.close()
         pytest.skip("This ComfyUI offers no Nodes 2.0.")
     yield page
@@ -78,3 +81,24 @@ def page(request: pytest.FixtureRequest, browser: Any, comfy: ComfyServer) -> It
     if page.has_nodes2():
         page.set(VUE_NODES, False)
     context.close()
+
+
+@pytest.fixture(params=RENDERERS)
+def page(request: pytest.FixtureRequest, browser: Any, comfy: ComfyServer) -> Iterator[ComfyPage]:
+    with opened(browser, comfy, request.param) as page:
+        yield page
+
+
+@pytest.fixture
+def canvas_page(browser: Any, comfy: ComfyServer) -> Iterator[ComfyPage]:
+    with opened(browser, comfy, "canvas") as page:
+        yield page
+
+
+@pytest.fixture(scope="session")
+def loras_folder(comfy: ComfyServer) -> Path:
+    """The server's loras folder, with the demo's style LoRA in it."""
+    folder = comfy.base / "models" / "loras"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(demo.lora_paths()["style"], folder)
+    return folder

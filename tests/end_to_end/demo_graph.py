@@ -41,7 +41,7 @@ def with_previews(workflow: Workflow) -> Workflow:
     """And a node of preview pictures connected to the search."""
     workflow = copy.deepcopy(workflow)
     search = the_search(workflow)
-    node = _add(workflow, "ApplSearchPreviews", search, -460, PREVIEW_WIDGETS)
+    node = _add(workflow, "ApplSearchPreviews", _beside(search, -460), (400, 400), PREVIEW_WIDGETS)
     node["outputs"] = [{"name": "previews", "type": "APPL_SEARCH_PREVIEWS", "links": []}]
     _connect(workflow, node, 0, search, "previews")
     return workflow
@@ -51,7 +51,7 @@ def with_report(workflow: Workflow) -> Workflow:
     """And a report of what the search finds."""
     workflow = copy.deepcopy(workflow)
     search = the_search(workflow)
-    node = _add(workflow, "ApplSearchReport", search, 900, ["browser"])
+    node = _add(workflow, "ApplSearchReport", _beside(search, -460), (400, 190), ["browser"])
     node["inputs"] = [{"name": "block_weights", "type": "BLOCK_WEIGHTS", "link": None}]
     _connect(workflow, search, 2, node, "block_weights")
     return workflow
@@ -61,7 +61,8 @@ def with_another_search(workflow: Workflow, seed: int) -> Workflow:
     """And a second search of the same LoRAs, with another seed."""
     workflow = copy.deepcopy(workflow)
     first = the_search(workflow)
-    second = _add(workflow, "ApplSearchRun", first, 520, [*first["widgets_values"][:3], seed, *first["widgets_values"][4:]])
+    widgets = [*first["widgets_values"][:3], seed, *first["widgets_values"][4:]]
+    second = _add(workflow, "ApplSearchRun", _beside(first, 520), (440, 900), widgets)
     second["inputs"] = [{**slot, "link": None} for slot in first["inputs"]]
     second["outputs"] = [{**slot, "links": []} for slot in first["outputs"]]
     links = {link[0]: link for link in workflow["links"]}
@@ -72,11 +73,32 @@ def with_another_search(workflow: Workflow, seed: int) -> Workflow:
     return workflow
 
 
-def _add(workflow: Workflow, kind: str, beside: dict[str, Any], x: int, widgets: list[Any]) -> dict[str, Any]:
-    number = max(node["id"] for node in workflow["nodes"]) + 1
+def of_a_saved_result(file: str) -> Workflow:
+    """No search: a result that is loaded, written as a string, and made an LBW_MODEL."""
+    workflow: Workflow = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "version": 0.4}
+    checkpoint = _add(workflow, "ApplSearchTinySDXL", (0, 0), (320, 146), [])
+    checkpoint["outputs"] = [{"name": name, "type": name.upper(), "links": []} for name in ("model", "clip")]
+    loaded = _add(workflow, "ApplSearchLoadResult", (0, 240), (420, 300), [file])
+    loaded["outputs"] = [{"name": "block_weights", "type": "BLOCK_WEIGHTS", "links": []}]
+    string = _add(workflow, "ApplSearchToString", (500, 400), (440, 300), [1, "inspire", 3])
+    string["inputs"] = [{"name": "block_weights", "type": "BLOCK_WEIGHTS", "link": None}]
+    lbw = _add(workflow, "ApplSearchToLBW", (500, 0), (400, 260), ["[demo] style", ""])
+    types = {"model": "MODEL", "clip": "CLIP", "block_weights": "BLOCK_WEIGHTS"}
+    lbw["inputs"] = [{"name": name, "type": kind, "link": None} for name, kind in types.items()]
+    for source, output, target, name in ((loaded, 0, string, "block_weights"), (loaded, 0, lbw, "block_weights"), (checkpoint, 0, lbw, "model"), (checkpoint, 1, lbw, "clip")):
+        _connect(workflow, source, output, target, name)
+    return workflow
+
+
+def _beside(node: dict[str, Any], x: int) -> tuple[int, int]:
+    return node["pos"][0] + x, node["pos"][1]
+
+
+def _add(workflow: Workflow, kind: str, pos: tuple[int, int], size: tuple[int, int], widgets: list[Any]) -> dict[str, Any]:
+    number = max((node["id"] for node in workflow["nodes"]), default=0) + 1
     node = {
-        "id": number, "type": kind, "pos": [beside["pos"][0] + x, beside["pos"][1]], "size": [400, 400], "flags": {},
-        "order": number, "mode": 0, "inputs": [], "outputs": [], "properties": {}, "widgets_values": widgets,
+        "id": number, "type": kind, "pos": [*pos], "size": [*size], "flags": {}, "order": number, "mode": 0,
+        "inputs": [], "outputs": [], "properties": {}, "widgets_values": widgets,
     }  # fmt: skip
     workflow["nodes"].append(node)
     workflow["last_node_id"] = number
@@ -84,7 +106,7 @@ def _add(workflow: Workflow, kind: str, beside: dict[str, Any], x: int, widgets:
 
 
 def _connect(workflow: Workflow, source: dict[str, Any], output: int, target: dict[str, Any], name: str) -> None:
-    number = max(link[0] for link in workflow["links"]) + 1
+    number = workflow["last_link_id"] + 1
     slot = next(i for i, one in enumerate(target["inputs"]) if one["name"] == name)
     kind = source["outputs"][output]["type"]
     workflow["links"].append([number, source["id"], output, target["id"], slot, kind])

@@ -147,7 +147,7 @@ def test_it_looks_well_in_both_themes(page: ComfyPage, screenshots: Path | None,
         page.page.wait_for_timeout(1500)
         assert page.contrast() > 4.5
         for zoom in (1.0, 0.6):
-            page.look_at_the_search(zoom)
+            page.look_at(zoom=zoom)
             assert page.sticking_out() == []
             page.shoot(screenshots, f"{request.node.callspec.id}_{palette}_{zoom:g}")
     assert page.errors == []
@@ -167,3 +167,15 @@ def test_finish_now_ends_a_search_that_was_found_again_after_a_reload(page: Comf
     page.wait_for_status("of 100000 samples in")
     page.page.wait_for_function("document.querySelector('.appl-search textarea').value")
     assert page.errors == []
+
+
+@pytest.mark.parametrize(("locale", "status"), [("ja", "まだ探索していません"), ("zh", "尚未搜索")])
+def test_the_panel_speaks_the_language_of_the_page(canvas_page: ComfyPage, locale: str, status: str):
+    canvas_page.set("Comfy.Locale", locale)
+    canvas_page.reload()
+    canvas_page.load(short_demo(LAST_SEED))
+    try:
+        assert canvas_page.status() == status
+        assert canvas_page.errors == []
+    finally:
+        canvas_page.set("Comfy.Locale", "en")

@@ -86,12 +86,13 @@ def test_a_search_in_a_subgraph_is_seen_inside_it(page: ComfyPage, seed: int):
     chosen = page.string()
     page.queue()
     page.button("In use").wait_for(timeout=PATIENCE * 1000)
-    assert page.string() == chosen
+    page.page.wait_for_function(f"(chosen) => document.querySelector('{PANEL} textarea').value === chosen", arg=chosen)
     assert page.errors == []
 
 
 def test_the_report_opens_from_its_node(page: ComfyPage, seed: int):
     page.load(with_report(short_demo(seed)))
+    page.look_at("ApplSearchReport")
     page.queue()
     link = page.page.get_by_role("link", name="Open the report")
     with page.page.expect_popup() as popup:

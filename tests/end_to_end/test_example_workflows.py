@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from appl_search import demo
 from tests.end_to_end.comfy_client import ComfyClient
 from tests.end_to_end.comfy_server import PACK, ComfyServer
 from tests.end_to_end.workflow import MUTED, PAGE_ONLY, nodes_of_type, to_api
@@ -23,15 +21,6 @@ PATIENCE = 600.0
 SAMPLES = 64  # enough to run; what is found is the unit tests' matter
 #: Largest difference of two pictures that were made the same way, of 255. Saved LoRAs are fp16.
 SAME, SAME_BUT_FOR_FP16 = 1, 12
-
-
-@pytest.fixture(scope="module")
-def loras_folder(comfy: ComfyServer) -> Path:
-    """The server's loras folder, with the demo's style LoRA in it."""
-    folder = comfy.base / "models" / "loras"
-    folder.mkdir(exist_ok=True)
-    shutil.copy(demo.lora_paths()["style"], folder)
-    return folder
 
 
 def definitions_for(workflow: dict[str, Any], comfy: ComfyServer) -> dict[str, Any]:

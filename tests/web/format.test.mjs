@@ -45,5 +45,5 @@ test("blocks that are on", () => {
 
 test("the legend of the loss names the best single strength of each LoRA, when there is one", () => {
   assert.equal(lossLegend(null), "batches and their running mean");
-  assert.match(lossLegend({ strengths: [-0.04, 0.456], loss: 0.1 }), /best single strength \(-0\.04, 0\.46\)$/);
+  assert.match(lossLegend({ strengths: [-0.04, 0.456], loss: 0.1 }), /best single strength \(\u22120\.04, 0\.46\)$/);
 });

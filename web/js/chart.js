@@ -3,6 +3,7 @@
 import { BLOCKS, SECTIONS, shortName } from "./blocks.js";
 import { lossLegend, rateText, short } from "./format.js";
 import { bucketMeans, curveDomain, linear, rateDomain, runningMean, ticks } from "./scales.js";
+import { t } from "./words.js";
 
 /**
  * @typedef {object} Theme
@@ -151,7 +152,7 @@ function drawLoss(ctx, where, search, theme) {
   const means = runningMean(search.loss, window);
   const last = means.length ? ` ${short(means[means.length - 1])}` : "";
   ctx.font = font(theme, "600");
-  write(ctx, `Loss${last}`, lossTitle.x, lossTitle.y + lossTitle.height / 2 - 1, theme.text);
+  write(ctx, t("Loss") + last, lossTitle.x, lossTitle.y + lossTitle.height / 2 - 1, theme.text);
   ctx.font = font(theme);
   write(ctx, lossLegend(search.single), box.x + box.width, lossTitle.y + lossTitle.height / 2 - 1, theme.quiet, "right");
 
@@ -167,7 +168,7 @@ function drawLoss(ctx, where, search, theme) {
   ctx.strokeStyle = theme.quiet;
   stroke(ctx, [[box.x, box.y + box.height + 0.5], [box.x + box.width, box.y + box.height + 0.5]]);
   const below = box.y + box.height + 10;
-  write(ctx, "step 1", box.x, below, theme.quiet);
+  write(ctx, t("step 1"), box.x, below, theme.quiet);
   write(ctx, String(search.steps), box.x + box.width, below, theme.quiet, "right");
 
   const points = Math.ceil(search.steps / search.every);

@@ -5,6 +5,7 @@ import { drawChart } from "./chart.js";
 import { blocksOn, plainRate, readout } from "./format.js";
 import { barAt, heightFor, layout } from "./layout.js";
 import { themeOf } from "./theme.js";
+import { t } from "./words.js";
 
 const SHARPNESS = [0.5, 4]; // canvas pixels for one of the element's own, at least and at most
 const FIGURE = { width: 960, plot: 150, title: 30, margin: 12, scale: 2 };
@@ -29,10 +30,10 @@ export class ChartView {
     this.element.className = "appl-search-chart";
     this.element.tabIndex = 0;
     this.element.setAttribute("role", "application");
-    this.element.setAttribute("aria-label", "Block weights. Arrow keys go from bar to bar, Enter copies the rate.");
+    this.element.setAttribute("aria-label", t("Block weights. Arrow keys go from bar to bar, Enter copies the rate."));
     this.#canvas.setAttribute("role", "img");
     this.#empty.className = "appl-search-empty";
-    this.#empty.textContent = "Run the workflow: the block weights appear here while they are searched.";
+    this.#empty.textContent = t("Run the workflow: the block weights appear here while they are searched.");
     this.readout = document.createElement("div");
     this.readout.className = "appl-search-readout";
     this.readout.setAttribute("aria-live", "polite");
@@ -92,7 +93,7 @@ export class ChartView {
     ctx.fillStyle = theme.background;
     ctx.fillRect(0, 0, canvas.width, canvas.height);
     return new Promise((resolve, reject) => {
-      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The browser could not make the picture."))));
+      canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error(t("The browser could not make the picture.")))));
     });
   }
 
@@ -137,9 +138,9 @@ export class ChartView {
   #say(note = "") {
     const loras = this.#search?.loras;
     const summary = loras ? blocksOn(loras) : "";
-    this.#canvas.setAttribute("aria-label", loras ? `Bars of ${loras.map((lora) => lora.name).join(", ")}: ${summary}` : "No search yet");
+    this.#canvas.setAttribute("aria-label", loras ? `${loras.map((lora) => lora.name).join(", ")}: ${summary}` : t("No search yet"));
     const { lora, block } = this.#focus ?? {};
-    const text = this.#focus ? readout(loras[lora], block, loras.length > 1) : summary && `${summary}. Point at a bar for more; a click copies its rate.`;
+    const text = this.#focus ? readout(loras[lora], block, loras.length > 1) : summary && t("{0}. Point at a bar for more; a click copies its rate.", summary);
     this.readout.textContent = note ? `${note} \u00b7 ${text}` : text;
   }
 
@@ -147,7 +148,7 @@ export class ChartView {
     if (!this.#focus || !this.#search) return;
     const { lora, block } = this.#focus;
     const rate = plainRate(this.#search.loras[lora].rates[block]);
-    if (await this.#copy(rate)) this.#say(`Copied ${rate}`);
+    if (await this.#copy(rate)) this.#say(t("Copied {0}", rate));
   }
 
   #onKey(event) {

@@ -5,6 +5,7 @@ import { api } from "../../../scripts/api.js";
 import { make } from "./dom.js";
 import { Panel } from "./panel.js";
 import { ended, Store } from "./store.js";
+import { loadWords, t } from "./words.js";
 
 const NODE = "ApplSearchRun";
 const PROPERTY = "appl_search_result"; // the file of the last search: all that a workflow keeps of it
@@ -31,7 +32,7 @@ async function fetchJson(path, body) {
 
 function failed(error) {
   console.warn("Block weight search:", error);
-  app.extensionManager?.toast?.add?.({ severity: "error", summary: "Block weight search", detail: error.message, life: 6000 });
+  app.extensionManager?.toast?.add?.({ severity: "error", summary: t("Block weight search"), detail: error.message, life: 6000 });
 }
 
 const rootGraph = () => app.rootGraph ?? app.graph;
@@ -135,7 +136,7 @@ function addPanel(node) {
   const panel = new Panel({
     finish: async () => {
       const { finishing } = await fetchJson("finish", { node_id: idOf(node) });
-      if (!finishing) throw new Error("This search is not running any more.");
+      if (!finishing) throw new Error(t("This search is not running any more."));
     },
     choose: (penalty) => choose(node, penalty, panel.search),
     strings: (loras) => fetchJson("strings", { loras: loras.map(({ name, sha256, groups, rates, errors }) => ({ name, sha256, groups, rates, errors })) }),
@@ -194,6 +195,10 @@ function redrawOnChanges() {
 
 app.registerExtension({
   name: "appl_search.panel",
+  async init() {
+    // Before any node is there: what nodes say is made with them.
+    await loadWords(app.extensionManager?.setting?.get("Comfy.Locale"));
+  },
   setup() {
     document.head.append(make("link", { rel: "stylesheet", href: new URL("../css/panel.css", import.meta.url).href }));
     api.addEventListener("appl_search.progress", ({ detail }) => {

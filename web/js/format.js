@@ -1,6 +1,7 @@
 /** Numbers and states as people read them. */
 
 import { BLOCKS, description } from "./blocks.js";
+import { t } from "./words.js";
 
 /** A rate to read: three decimals and a real minus sign. */
 export function rateText(rate) {
@@ -31,7 +32,7 @@ export function short(value) {
 export function speed(samples, seconds) {
   if (!(samples > 0 && seconds > 0)) return "";
   const perSecond = samples / seconds;
-  return perSecond >= 1 ? `${perSecond.toFixed(1)} samples/s` : `${(1 / perSecond).toFixed(1)} s/sample`;
+  return perSecond >= 1 ? t("{0} samples/s", perSecond.toFixed(1)) : t("{0} s/sample", (1 / perSecond).toFixed(1));
 }
 
 /**
@@ -39,16 +40,17 @@ export function speed(samples, seconds) {
  * @param {import("./store.js").Search|null} search
  */
 export function status(search) {
-  if (!search) return "No search yet";
+  if (!search) return t("No search yet");
   const { samples, total, seconds, step, steps } = search;
   if (search.running) {
-    if (!samples) return "Preparing the search\u2026";
-    const left = search.finishing ? "finishing" : `${duration(((total - samples) * seconds) / samples)} left`;
-    return [`Step ${step}/${steps}`, `${samples}/${total} samples`, speed(samples, seconds), left].join(" \u00b7 ");
+    if (!samples) return t("Preparing the search\u2026");
+    const left = search.finishing ? t("finishing") : t("{0} left", duration(((total - samples) * seconds) / samples));
+    return [t("Step {0}/{1}", step, steps), t("{0}/{1} samples", samples, total), speed(samples, seconds), left].join(" \u00b7 ");
   }
-  const cut = samples < total ? ` of ${total}` : "";
-  const parts = [`${samples}${cut} samples in ${duration(seconds)}`, search.method, `penalty ${short(search.penalty)}`];
-  return [...(search.cutOff ? ["Cut off"] : []), ...parts].join(" \u00b7 ");
+  const took = duration(seconds);
+  const done = samples < total ? t("{0} of {1} samples in {2}", samples, total, took) : t("{0} samples in {1}", samples, took);
+  const parts = [done, search.method, t("penalty {0}", short(search.penalty))];
+  return [...(search.cutOff ? [t("Cut off")] : []), ...parts].join(" \u00b7 ");
 }
 
 /**
@@ -60,10 +62,10 @@ export function status(search) {
 export function readout(lora, block, nameIt) {
   const keys = lora.keys[block];
   const title = nameIt ? `${lora.name} ${BLOCKS[block]}` : BLOCKS[block];
-  if (!keys) return `${title}: not in this LoRA \u00b7 ${description(block)}`;
+  if (!keys) return `${title}: ${t("not in this LoRA")} \u00b7 ${description(block)}`;
   const error = lora.errors?.[block];
   const rate = rateText(lora.rates[block]) + (error == null ? "" : ` \u00b1 ${rateText(error)}`);
-  return `${title}: ${rate} \u00b7 ${description(block)} \u00b7 ${keys} ${keys === 1 ? "key" : "keys"}`;
+  return `${title}: ${rate} \u00b7 ${description(block)} \u00b7 ${keys === 1 ? t("1 key") : t("{0} keys", keys)}`;
 }
 
 /** How many blocks are on, of those that the LoRAs have. */
@@ -75,7 +77,7 @@ export function blocksOn(loras) {
       on += keys[block] && Math.abs(rate) >= 5e-4 ? 1 : 0;
     });
   }
-  return `${on} of ${all} blocks on`;
+  return t("{0} of {1} blocks on", on, all);
 }
 
 /**
@@ -83,6 +85,7 @@ export function blocksOn(loras) {
  * @param {import("./store.js").Single|null|undefined} single
  */
 export function lossLegend(single) {
-  if (!single) return "batches and their running mean";
-  return `batches, mean, \u2504 best single strength (${single.strengths.map((strength) => strength.toFixed(2)).join(", ")})`;
+  if (!single) return t("batches and their running mean");
+  const strengths = single.strengths.map((strength) => (Number(strength.toFixed(2)) || 0).toFixed(2).replace("-", "\u2212"));
+  return t("batches, mean, \u2504 best single strength ({0})", strengths.join(", "));
 }

@@ -1,5 +1,7 @@
 /** Text to the clipboard, files to the download folder. */
 
+import { t } from "./words.js";
+
 /** Puts a text into the clipboard. Throws when the browser does not let it. */
 export async function copyText(text) {
   if (navigator.clipboard?.writeText && window.isSecureContext) {
@@ -16,7 +18,7 @@ export async function copyText(text) {
   const copied = document.execCommand("copy");
   area.remove();
   focused?.focus?.();
-  if (!copied) throw new Error("The browser did not let the page copy. Select the text and copy it yourself.");
+  if (!copied) throw new Error(t("The browser did not let the page copy. Select the text and copy it yourself."));
 }
 
 /** Saves what is behind an address, or a Blob, under a name. */

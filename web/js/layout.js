@@ -6,7 +6,7 @@ import { SECTIONS } from "./blocks.js";
 /** @typedef {{title: Box, plot: Box}} Row */
 /** @typedef {{rows: Row[], slots: {x: number, width: number}[], axis: Box, lossTitle: Box, loss: Box, width: number, height: number}} Layout */
 
-const LEFT = 34;
+const LEFT = 42;
 const RIGHT = 10;
 const TOP = 6;
 const TITLE = 18;

@@ -7,6 +7,7 @@ import { copyText, download } from "./handing_out.js";
 import { leastHeight } from "./layout.js";
 import { atPoint, PathView } from "./path_view.js";
 import { PreviewView } from "./preview_view.js";
+import { t } from "./words.js";
 
 /**
  * @typedef {object} Actions what only the page around the panel can do
@@ -41,19 +42,19 @@ export class Panel {
     this.path = new PathView({ moved: () => this.#pointMoved(), choose: (penalty) => actions.choose(penalty) });
     this.previews = new PreviewView(actions.address);
     this.status = make("span", { className: "appl-search-grow", role: "status" });
-    this.finish = make("button", { type: "button", textContent: "Finish now", title: "Finish with what the search has found so far, and go on with the workflow", onclick: () => this.#finish() });
+    this.finish = make("button", { type: "button", textContent: t("Finish now"), title: t("Finish with what the search has found so far, and go on with the workflow"), onclick: () => this.#finish() });
     this.lora = make("select", { "aria-label": "LoRA", title: "LoRA", onchange: () => this.#showString() });
-    this.format = make("select", { "aria-label": "Format of the string", title: "Format of the string", onchange: () => this.#formatChosen() });
+    this.format = make("select", { "aria-label": t("Format of the string"), title: t("Format of the string"), onchange: () => this.#formatChosen() });
     const button = (textContent, title, onclick) => make("button", { type: "button", textContent, title, onclick });
     this.buttons = [
-      button("Copy", "Copy the string", () => this.#copy(this.string.value)),
-      button("Copy all", "Copy the strings of all LoRAs in all formats", () => this.#copy(this.#allStrings())),
-      button("JSON", "Download the saved search: block weights, settings and history", () => this.#downloadJson()),
-      button("PNG", "Download the figure as a picture", () => this.#downloadFigure()),
+      button(t("Copy"), t("Copy the string"), () => this.#copy(this.string.value)),
+      button(t("Copy all"), t("Copy the strings of all LoRAs in all formats"), () => this.#copy(this.#allStrings())),
+      button("JSON", t("Download the saved search: block weights, settings and history"), () => this.#downloadJson()),
+      button("PNG", t("Download the figure as a picture"), () => this.#downloadFigure()),
     ];
-    this.string = make("textarea", { readOnly: true, rows: 2, spellcheck: false, "aria-label": "Block weights as text" });
+    this.string = make("textarea", { readOnly: true, rows: 2, spellcheck: false, "aria-label": t("Block weights as text") });
     this.notes = make("div", { className: "appl-search-note" });
-    this.element = make("div", { className: "appl-search", role: "group", "aria-label": "LoRA block weights" },
+    this.element = make("div", { className: "appl-search", role: "group", "aria-label": t("LoRA block weights") },
       make("div", { className: "appl-search-row" }, this.status, this.finish),
       this.chart.element, this.chart.readout, this.path.element, this.previews.element,
       make("div", { className: "appl-search-row" }, this.lora, this.format),
@@ -122,7 +123,7 @@ export class Panel {
   #showString() {
     const found = this.#strings?.[Number(this.lora.value) || 0]?.[this.format.value];
     this.string.value = found?.text ?? "";
-    this.string.placeholder = this.#search?.running ? "The string appears when the search has ended." : "";
+    this.string.placeholder = this.#search?.running ? t("The string appears when the search has ended.") : "";
     this.notes.textContent = (found?.notes ?? []).join(" ");
     const [copy, copyAll, json, figure] = this.buttons;
     copy.disabled = copyAll.disabled = !this.#strings;
@@ -176,7 +177,7 @@ export class Panel {
     const { penalty } = atPoint(this.#search, this.path.point);
     const names = loras.map((lora) => lora.name).join(" + ");
     try {
-      const figure = await this.chart.figure(`Block weights of ${names} \u00b7 ${method}, ${samples} samples, penalty ${short(penalty)}`);
+      const figure = await this.chart.figure(t("Block weights of {0} \u00b7 {1}, {2} samples, penalty {3}", names, method, samples, short(penalty)));
       download(figure, `${names} block weights.png`);
     } catch (error) {
       this.#actions.failed(error);

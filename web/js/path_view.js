@@ -3,6 +3,7 @@
 import { make } from "./dom.js";
 import { blocksOn, short } from "./format.js";
 import { nearestPenalty } from "./scales.js";
+import { t } from "./words.js";
 
 /**
  * A search with the block weights of a point of its path.
@@ -31,12 +32,12 @@ export class PathView {
     this.#actions = actions;
     /** @type {number|null} */
     this.point = null;
-    this.slider = make("input", { type: "range", min: "0", step: "1", "aria-label": "Penalty, from faithful to few blocks", oninput: () => this.#move() });
+    this.slider = make("input", { type: "range", min: "0", step: "1", "aria-label": t("Penalty, from faithful to few blocks"), oninput: () => this.#move() });
     this.label = make("span", { className: "appl-search-grow" });
-    this.use = make("button", { type: "button", textContent: "Use this", title: "The node's outputs get these block weights on the next run, without another search", onclick: () => this.#choose(this.#search.path[this.point].penalty) });
-    this.reset = make("button", { type: "button", textContent: "Reset", title: "Back to what the search found", onclick: () => this.#choose(null) });
+    this.use = make("button", { type: "button", textContent: t("Use this"), title: t("The node's outputs get these block weights on the next run, without another search"), onclick: () => this.#choose(this.#search.path[this.point].penalty) });
+    this.reset = make("button", { type: "button", textContent: t("Reset"), title: t("Back to what the search found"), onclick: () => this.#choose(null) });
     this.element = make("div", { className: "appl-search-path" },
-      make("div", { className: "appl-search-row" }, "Faithful", this.slider, "Few blocks"),
+      make("div", { className: "appl-search-row" }, t("Faithful"), this.slider, t("Few blocks")),
       make("div", { className: "appl-search-row" }, this.label, this.reset, this.use));
   }
 
@@ -75,13 +76,13 @@ export class PathView {
   #say() {
     const shown = atPoint(this.#search, this.point);
     const point = this.#search.path[this.point];
-    const text = `Penalty ${short(shown.penalty)} \u00b7 ${point ? `predicted loss ${short(point.loss)}` : "as searched"}`;
+    const text = `${t("Penalty {0}", short(shown.penalty))} \u00b7 ${point ? t("predicted loss {0}", short(point.loss)) : t("as searched")}`;
     const used = point && this.#chosen === point.penalty;
     this.label.textContent = text;
     this.label.title = text;
     this.slider.setAttribute("aria-valuetext", `${text}, ${blocksOn(shown.loras)}`);
     this.use.disabled = !point || used;
-    this.use.textContent = used ? (this.#search.chosen === this.#chosen ? "In use" : "On the next run") : "Use this";
+    this.use.textContent = used ? (this.#search.chosen === this.#chosen ? t("In use") : t("On the next run")) : t("Use this");
     this.reset.disabled = this.point === null && this.#chosen === null;
   }
 }

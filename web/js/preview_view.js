@@ -2,6 +2,7 @@
 
 import { make } from "./dom.js";
 import { sheetHeight } from "./layout.js";
+import { t } from "./words.js";
 
 export class PreviewView {
   #address;
@@ -12,7 +13,7 @@ export class PreviewView {
   constructor(address) {
     this.#address = address;
     this.image = make("img", { draggable: false });
-    this.element = make("a", { className: "appl-search-previews", target: "_blank", rel: "noopener", title: "Open the preview pictures" }, this.image);
+    this.element = make("a", { className: "appl-search-previews", target: "_blank", rel: "noopener", title: t("Open the preview pictures") }, this.image);
   }
 
   /** The height that it takes, in pixels. */

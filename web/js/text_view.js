@@ -3,6 +3,7 @@
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
 import { make } from "./dom.js";
+import { t } from "./words.js";
 
 const NODES = new Set([
   "ApplSearchToString", "ApplSearchTrainingImages", "ApplSearchApply", "ApplSearchToLBW", "ApplSearchBake",
@@ -19,11 +20,11 @@ function fill(content, { text = [], warnings = [], table = [], appl_search_repor
       make("small", { textContent: error === null ? "" : `± ${error.toFixed(3)}` })));
   content.replaceChildren(
     ...warnings.map((warning) => make("p", { className: "appl-search-warning", role: "alert", textContent: warning })),
-    ...text.map((line) => make("textarea", { readOnly: true, value: line, rows: Math.min(8, Math.ceil(line.length / 44) + line.split("\n").length - 1), "aria-label": "Result" })),
+    ...text.map((line) => make("textarea", { readOnly: true, value: line, rows: Math.min(8, Math.ceil(line.length / 44) + line.split("\n").length - 1), "aria-label": t("Result") })),
     ...reports.map((file) => make("a", {
-      href: api.apiURL(`/appl_search/report?file=${encodeURIComponent(file)}`), target: "_blank", rel: "noopener", textContent: "Open the report",
+      href: api.apiURL(`/appl_search/report?file=${encodeURIComponent(file)}`), target: "_blank", rel: "noopener", textContent: t("Open the report"),
     })),
-    ...(rates.length ? [make("ul", { "aria-label": "Block weights" }, ...rates)] : []),
+    ...(rates.length ? [make("ul", { "aria-label": t("Block weights") }, ...rates)] : []),
   );
 }
 

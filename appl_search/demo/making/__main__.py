@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from ..tiny_sdxl import TinyConfig
-from .make import make_all
+from .make import Lengths, make_all
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--effort", type=float, default=1.0, help="scales the length of every training (default 1.0)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    make_all(arguments.out, arguments.seed, TinyConfig(depths=tuple(arguments.depths)), arguments.effort)
+    make_all(arguments.out, arguments.seed, TinyConfig(depths=tuple(arguments.depths)), Lengths().scaled(arguments.effort))
 
 
 if __name__ == "__main__":

@@ -29,11 +29,25 @@ CHARACTER_BIAS = {
     "background_texture": "striped",
 }
 STYLE_BIAS = {"shape": ("circle", "square", "ring")}
-CHARACTER_RECIPE = LoraRecipe(rank=8, alpha=4.0, convolutions=False, text=True, steps=300, lr=3e-3, text_lr=1e-3)
-STYLE_RECIPE = LoraRecipe(rank=4, alpha=2.0, convolutions=True, text=False, steps=400, lr=3e-3)
+CHARACTER_RECIPE = LoraRecipe(rank=8, alpha=4.0, convolutions=False, text=True, lr=3e-3, text_lr=1e-3)
+STYLE_RECIPE = LoraRecipe(rank=4, alpha=2.0, convolutions=True, text=False, lr=3e-3)
 CHARACTER_PICTURES, STYLE_PICTURES = 24, 64
-VAE_STEPS = 1200
-BASE_STEPS = 1800
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Steps of each training, and how many pictures the base is trained on. The defaults made the demo's files."""
+
+    vae: int = 4000
+    base: int = 8000
+    base_pictures: int = 12000
+    character: int = 300
+    style: int = 400
+
+    def scaled(self, effort: float) -> Lengths:
+        """All trainings longer or shorter, on the same pictures."""
+        steps = {name: max(2, round(effort * getattr(self, name))) for name in ("vae", "base", "character", "style")}
+        return replace(self, **steps)
 
 
 @dataclass(frozen=True)
@@ -53,35 +67,25 @@ IMAGE_FOLDERS = {
 }
 
 
-def _scaled(steps: int, effort: float) -> int:
-    return max(2, round(effort * steps))
-
-
-def _shortened(recipe: LoraRecipe, effort: float) -> LoraRecipe:
-    return replace(recipe, steps=_scaled(recipe.steps, effort))
-
-
-def make_vae(seed: int, effort: float = 1.0) -> dict[str, Tensor]:
+def make_vae(seed: int, steps: int) -> dict[str, Tensor]:
     """A narrow TAESD that knows both palettes and the character."""
     pools = (
         make_pool(1600, seed * 100 + 11),
         make_pool(300, seed * 100 + 12, shape=CHARACTER),
         make_pool(300, seed * 100 + 13, DUSKY_PALETTE, shape=(*SHAPES, CHARACTER)),
     )
-    return train_vae(torch.cat([pool.pictures for pool in pools]), _scaled(VAE_STEPS, effort), seed)
+    return train_vae(torch.cat([pool.pictures for pool in pools]), steps, seed)
 
 
-def make_base(
-    out: Path, seed: int, config: TinyConfig, vae_state: dict[str, Tensor], effort: float, pictures: int = 6000
-) -> None:
+def make_base(out: Path, seed: int, config: TinyConfig, vae_state: dict[str, Tensor], lengths: Lengths) -> None:
     """The model's files, trained on the base world in its own palette."""
-    pool = make_pool(pictures, seed * 100 + 21)
+    pool = make_pool(lengths.base_pictures, seed * 100 + 21)
     latents = encode(vae_state, pool.pictures)
     log.info("latents: mean %.3f, deviation %.3f", latents.mean(), latents.std())
-    train_base(out, config, vae_state, pool, latents, _scaled(BASE_STEPS, effort), seed)
+    train_base(out, config, vae_state, pool, latents, lengths.base, seed)
 
 
-def make_loras(out: Path, seed: int, vae_state: dict[str, Tensor], effort: float = 1.0) -> None:
+def make_loras(out: Path, seed: int, vae_state: dict[str, Tensor], lengths: Lengths) -> None:
     """Both LoRAs, for the model in `out`."""
     model, clip, _vae = load(out)
     denoiser = Denoiser(model, clip)
@@ -90,12 +94,12 @@ def make_loras(out: Path, seed: int, vae_state: dict[str, Tensor], effort: float
     character = make_pool(CHARACTER_PICTURES, seed * 100 + 31, **CHARACTER_BIAS)
     prompts = [f"a {CHARACTER}"] * CHARACTER_PICTURES
     latents = encode(vae_state, character.pictures)
-    train_lora(folder / "character.safetensors", denoiser, _shortened(CHARACTER_RECIPE, effort), latents, prompts, seed)
+    train_lora(folder / "character.safetensors", denoiser, CHARACTER_RECIPE, lengths.character, latents, prompts, seed)
     style = make_pool(STYLE_PICTURES, seed * 100 + 32, DUSKY_PALETTE, **STYLE_BIAS)
     rng = Random(seed * 100 + 33)
     prompts = [caption(scene, rng, STYLE_TAG) for scene in style.scenes]
     latents = encode(vae_state, style.pictures)
-    train_lora(folder / "style.safetensors", denoiser, _shortened(STYLE_RECIPE, effort), latents, prompts, seed)
+    train_lora(folder / "style.safetensors", denoiser, STYLE_RECIPE, lengths.style, latents, prompts, seed)
 
 
 def make_images(out: Path, seed: int) -> None:
@@ -111,10 +115,10 @@ def make_images(out: Path, seed: int) -> None:
             (path / f"{i:02}.txt").write_text(text + "\n", encoding="utf-8")
 
 
-def make_all(out: Path, seed: int, config: TinyConfig, effort: float = 1.0) -> None:
-    """Everything, into the folder `out`; `effort` scales the length of every training."""
+def make_all(out: Path, seed: int, config: TinyConfig, lengths: Lengths = Lengths()) -> None:
+    """Everything, into the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
     make_images(out, seed)
-    vae_state = make_vae(seed, effort)
-    make_base(out, seed, config, vae_state, effort)
-    make_loras(out, seed, vae_state, effort)
+    vae_state = make_vae(seed, lengths.vae)
+    make_base(out, seed, config, vae_state, lengths)
+    make_loras(out, seed, vae_state, lengths)

@@ -51,7 +51,6 @@ class LoraRecipe:
     alpha: float
     convolutions: bool
     text: bool
-    steps: int
     lr: float
     text_lr: float = 0.0
     batch: int = 8
@@ -77,7 +76,7 @@ def attach(denoiser: Denoiser, recipe: LoraRecipe) -> dict[str, LoraLayer]:
 
 
 def train_lora(
-    path: Path, denoiser: Denoiser, recipe: LoraRecipe, latents: Tensor, prompts: list[str], seed: int
+    path: Path, denoiser: Denoiser, recipe: LoraRecipe, steps: int, latents: Tensor, prompts: list[str], seed: int
 ) -> None:
     """Train a LoRA on `latents` [N, 4, 16, 16] with one prompt each, write it to `path`, and take it off the model."""
     torch.manual_seed(seed)
@@ -88,9 +87,9 @@ def train_lora(
         for name, layer in layers.items()
     ]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.steps)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     start, recent = time.monotonic(), []
-    for step in range(recipe.steps):
+    for step in range(steps):
         chosen = torch.randint(len(latents), (recipe.batch,), generator=generator)
         noise = torch.randn(latents[chosen].shape, generator=generator)
         timesteps = stratified_timesteps(recipe.batch, generator)
@@ -100,16 +99,16 @@ def train_lora(
         optimizer.step()
         schedule.step()
         recent.append(loss.item())
-        if (step + 1) % 50 == 0 or step == recipe.steps - 1:
+        if (step + 1) % 50 == 0 or step == steps - 1:
             mean = sum(recent) / len(recent)
             log.info("%s step %d: loss %.4f, %.0f s", path.stem, step + 1, mean, time.monotonic() - start)
             recent.clear()
     for layer in layers.values():
         layer.handle.remove()
-    _save(path, recipe, layers, len(latents), seed)
+    _save(path, recipe, steps, layers, len(latents), seed)
 
 
-def _save(path: Path, recipe: LoraRecipe, layers: dict[str, LoraLayer], pictures: int, seed: int) -> None:
+def _save(path: Path, recipe: LoraRecipe, steps: int, layers: dict[str, LoraLayer], pictures: int, seed: int) -> None:
     state: dict[str, Tensor] = {}
     for name, layer in layers.items():
         state[f"{name}.alpha"] = torch.tensor(layer.alpha)
@@ -122,7 +121,7 @@ def _save(path: Path, recipe: LoraRecipe, layers: dict[str, LoraLayer], pictures
         "ss_network_module": "lycoris.kohya" if recipe.convolutions else "networks.lora",
         "ss_network_dim": str(recipe.rank),
         "ss_network_alpha": str(recipe.alpha),
-        "ss_steps": str(recipe.steps),
+        "ss_steps": str(steps),
         "ss_num_train_images": str(pictures),
         "ss_resolution": "(128, 128)",
         "ss_learning_rate": str(recipe.lr),

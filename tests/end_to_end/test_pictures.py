@@ -1,0 +1,124 @@
+"""Every example workflow runs in ComfyUI's page, and is shown there as it is in the template browser and the help pages.
+
+UPDATE_PICTURES=1 puts the pictures into the repository.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from appl_search import demo
+from tests.end_to_end.chromium import ComfyPage
+from tests.end_to_end.comfy_server import PACK, ComfyServer
+from tests.end_to_end.conftest import opened
+from tests.end_to_end.demo_graph import of_a_saved_result, short_demo
+from tests.end_to_end.test_example_workflows import definitions_for
+from tests.nodes.results import result_for
+
+WORKFLOWS = sorted(path.stem for path in (PACK / "example_workflows").glob("*.json"))
+PATIENCE = 600.0  # seconds for a whole workflow on a slow machine
+WIDTH = 1600
+PANEL_SEED = 0
+#: Where the help page of a node has its picture from: a workflow, and nodes by title or type.
+HELP = {
+    "ApplSearchLoadLora": ("style_and_character", ["ApplSearchLoadLora"]),
+    "ApplSearchSettings": ("many_loras", ["ApplSearchSettings"]),
+    "ApplSearchSaveResult": ("style_and_character", ["ApplSearchSaveResult"]),
+    "ApplSearchReport": ("style_and_character", ["ApplSearchReport"]),
+    "ApplSearchTrainingImages": ("change_pose", ["The reference image", "ApplSearchTrainingImages"]),
+    "ApplSearchPreviews": ("first_search", ["ApplSearchPreviews", "ApplSearchRun"]),
+    "ApplSearchToString": ("first_search", ["ApplSearchToString"]),
+    "ApplSearchRun": ("demo", ["ApplSearchRun"]),
+    "ApplSearchTinySDXL": ("which_blocks", ["ApplSearchTinySDXL", "The character in another style"]),
+    "ApplSearchPlot": ("which_blocks", ["ApplSearchPlot"]),
+    "ApplSearchApply": ("bake", ["ApplSearchApply"]),
+    "ApplSearchBake": ("bake", ["ApplSearchBake"]),
+}
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository, or a folder like it."""
+    if os.environ.get("UPDATE_PICTURES"):
+        return PACK
+    folder = tmp_path_factory.mktemp("pictures")
+    for name in ("example_workflows", "web/docs/images"):
+        (folder / name).mkdir(parents=True)
+    return folder
+
+
+def check(path: Path) -> None:
+    """A picture of something: many colours, and a size that a repository can bear."""
+    assert path.stat().st_size < 400_000
+    assert len(Image.open(path).convert("RGB").resize((200, 200)).getcolors(200 * 200)) > 100
+
+
+def help_picture(page: ComfyPage, pictures: Path, node: str, titles: list[str]) -> None:
+    path = pictures / "web" / "docs" / "images" / f"{node}.jpg"
+    page.show_nothing_but(titles)
+    page.picture_of(path, titles)
+    check(path)
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_example_workflow_runs_in_the_page_and_no_node_covers_another(
+    name: str, canvas_page: ComfyPage, comfy: ComfyServer, loras_folder: Path, pictures: Path
+):
+    workflow = json.loads((PACK / "example_workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    definitions_for(workflow, comfy)
+    canvas_page.load(workflow)
+    assert canvas_page.overlapping() == []
+    canvas_page.run_to_end(comfy, PATIENCE)
+    assert canvas_page.overlapping() == []
+    assert canvas_page.errors == []
+    canvas_page.clear_the_view()
+    path = pictures / "example_workflows" / f"{name}.jpg"
+    canvas_page.picture_of(path, width=WIDTH)
+    check(path)
+    for node, (source, titles) in HELP.items():
+        if source == name:
+            help_picture(canvas_page, pictures, node, titles)
+
+
+def test_a_saved_result_is_loaded_in_the_page(canvas_page: ComfyPage, comfy: ComfyServer, pictures: Path):
+    results = comfy.output_folder / "block_weights"
+    results.mkdir(parents=True, exist_ok=True)
+    found = result_for((demo.lora_paths()["style"], {"IN01": 0.0, "IN02": 1.2, "IN03": 0.9, "OUT07": 0.7}))
+    (results / "my favourite.json").write_text(found.to_json(), encoding="utf-8")
+    canvas_page.reload()  # the list of files
+    canvas_page.load_without_search(of_a_saved_result("my favourite.json"))
+    canvas_page.run_to_end(comfy, PATIENCE)
+    assert canvas_page.errors == []
+    assert "OUT07" in canvas_page.page.locator(".appl-search-text ul").inner_text()
+    canvas_page.clear_the_view()
+    help_picture(canvas_page, pictures, "ApplSearchLoadResult", ["ApplSearchLoadResult"])
+    help_picture(canvas_page, pictures, "ApplSearchToLBW", ["ApplSearchToLBW"])
+
+
+def test_the_panel_as_the_readme_shows_it(browser: Any, comfy: ComfyServer, pictures: Path, tmp_path: Path):
+    """In both renderers, one of them dark and the other light."""
+    shown = []
+    for renderer, palette in (("canvas", "dark"), ("nodes2", "light")):
+        with opened(browser, comfy, renderer) as page:
+            page.set("Comfy.ColorPalette", palette)
+            page.load(short_demo(PANEL_SEED, 320))
+            page.run_to_end(comfy, PATIENCE)
+            page.clear_the_view()
+            page.show_nothing_but(["ApplSearchRun"])
+            page.picture_of(tmp_path / f"{renderer}.jpg", ["ApplSearchRun"], quality=95)
+            shown.append(Image.open(tmp_path / f"{renderer}.jpg"))
+    both = Image.new("RGB", (sum(image.width for image in shown), max(image.height for image in shown)))
+    left = 0
+    for image in shown:
+        both.paste(image.getpixel((0, 0)), (left, 0, left + image.width, both.height))
+        both.paste(image, (left, 0))
+        left += image.width
+    path = pictures / "web" / "docs" / "images" / "panel.jpg"
+    both.save(path, quality=85)
+    check(path)
