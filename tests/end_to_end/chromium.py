@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,8 @@ SEARCH = "ApplSearchRun"
 PANEL = ".appl-search"
 PATIENCE = 120.0  # seconds for a short search on a slow machine
 START_SECONDS = 180.0
-ONLY_THE_GRAPH = """
-    body { visibility: hidden !important }
-    #graph-canvas, .dom-widget, .dom-widget :not([hidden]), .lg-node, .lg-node * { visibility: visible }
-"""
-AROUND = (16, 34, 16, 16)  # pixels of a picture on the left, above (the badges of nodes), on the right and below
+#: Errors that are ComfyUI's own: files that it misses, and what 0.3.64 says whenever another graph is opened.
+OF_COMFYUI = ("404", "Attempted to cleanup event listeners for graph that was never set up")
 COUNT_LISTENERS = """
     window.listenersAdded = {};
     const add = EventTarget.prototype.addEventListener;
@@ -56,8 +52,8 @@ def find_chromium() -> str:
 class ComfyPage:
     """ComfyUI's page in a browser tab.
 
-    ``errors``: what went wrong in it, but for files that ComfyUI itself misses, and for what it says already when it
-    opens, before there is a node of this pack (0.3.64: "Cannot read properties of undefined" in its settings).
+    ``errors``: what went wrong in it, but for OF_COMFYUI, and for what it says already when it opens, before there is a
+    node of this pack (0.3.64: "Cannot read properties of undefined" in its settings).
     """
 
     page: Any
@@ -83,7 +79,7 @@ class ComfyPage:
         return comfy
 
     def _listen(self, message: Any) -> None:
-        if message.type == "error" and "404" not in message.text:
+        if message.type == "error" and not any(known in message.text for known in OF_COMFYUI):
             self._note(message.text)
 
     def _note(self, error: str) -> None:
@@ -125,16 +121,13 @@ class ComfyPage:
 
     def look_at(self, kind: str = SEARCH, zoom: float = 1.0) -> None:
         """Brings the first node of a type to the upper left of the window."""
-        self.js(
-            """(() => {
-                const [kind, zoom] = argument;
-                const { pos } = app.graph.nodes.find((one) => one.type === kind);
-                Object.assign(app.canvas.ds, { scale: zoom, offset: [120 / zoom - pos[0], 100 / zoom - pos[1]] });
-                app.canvas.setDirty(true, true);
-            })()""",
-            [kind, zoom],
-        )
+        x, y = self.js("[...app.graph.nodes.find((one) => one.type === argument).pos]", kind)
+        self.look_from(x - 120 / zoom, y - 100 / zoom, zoom)
         self.page.wait_for_timeout(700)
+
+    def look_from(self, x: float, y: float, zoom: float) -> None:
+        """Brings a place of the graph to the window's upper left corner."""
+        self.js("(Object.assign(app.canvas.ds, argument), app.canvas.setDirty(true, true))", {"scale": zoom, "offset": [-x, -y]})
 
     def listeners(self, event: str) -> int:
         """How many listeners of a type were ever added since the page was loaded."""
@@ -170,7 +163,8 @@ class ComfyPage:
         return [name.strip() for name in self.page.locator(".workflow-tab .workflow-label").all_inner_texts()]
 
     def go_to_tab(self, name: str) -> None:
-        self.page.locator(".workflow-tab", has=self.page.get_by_text(name, exact=True)).click()
+        # The last one: the tab's popover, which says the same, comes before it.
+        self.page.locator(".workflow-tab", has=self.page.get_by_text(name, exact=True)).last.click()
         self.page.wait_for_selector(PANEL)
         self.page.wait_for_timeout(1500)
 
@@ -198,53 +192,6 @@ class ComfyPage:
                     .map(([other]) => [title, other]));
             })()"""
         )
-
-    def clear_the_view(self) -> None:
-        """Leaves nothing in the window but the graph."""
-        self.js("app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
-        self.js("(app.canvas.show_info = false, app.canvas.deselectAll?.(), null)")
-        self.page.add_style_tag(content=ONLY_THE_GRAPH)
-
-    def show_nothing_but(self, titles: Sequence[str]) -> None:
-        """These nodes, by title or type, where they are, without links and groups."""
-        self.js(
-            """(() => {
-                app.canvas.links_render_mode = LiteGraph.HIDDEN_LINK;
-                [...app.graph.groups].forEach((one) => app.graph.remove(one));
-                for (const one of app.graph.nodes) {
-                    const away = !argument.includes(one.title) && !argument.includes(one.type);
-                    if (away !== one.pos[1] > 50_000) one.pos = [one.pos[0], one.pos[1] + (away ? 100_000 : -100_000)];
-                }
-            })()""",
-            list(titles),
-        )
-
-    def picture_of(self, path: Path, titles: Sequence[str] | None = None, width: int | None = None, quality: int = 85) -> None:
-        """A JPEG of nodes by their titles or types, or of the whole graph; at 100 %, or ``width`` pixels wide."""
-        box = self.js(
-            """(() => {
-                const [titles, around] = argument;
-                const wanted = (one) => !titles || titles.includes(one.title) || titles.includes(one.type);
-                const boxes = app.graph.nodes.filter(wanted).map((one) => one.getBounding());
-                if (!titles) boxes.push(...app.graph.groups.map((one) => one._bounding ?? one.bounding));
-                const from = [0, 1].map((i) => Math.min(...boxes.map((box) => box[i])) - around[i]);
-                const to = [0, 1].map((i) => Math.max(...boxes.map((box) => box[i] + box[i + 2])) + around[i + 2]);
-                return [...from, to[0] - from[0], to[1] - from[1]];
-            })()""",
-            [titles, AROUND],
-        )
-        scale = 1.0 if width is None else width / box[2]
-        size = {"width": round(box[2] * scale), "height": round(box[3] * scale)}
-        self.page.set_viewport_size(size)
-        self.page.wait_for_timeout(500)
-        self.js(
-            "(app.canvas.ds.scale = argument[0], app.canvas.ds.offset[0] = -argument[1], app.canvas.ds.offset[1] = -argument[2],"
-            " app.canvas.setDirty(true, true))",
-            [scale, box[0], box[1]],
-        )
-        self.page.mouse.move(1, 1)
-        self.page.wait_for_timeout(1000)
-        self.page.screenshot(path=str(path), type="jpeg", quality=quality)
 
     def button(self, name: str) -> Any:
         return self.page.locator(PANEL).get_by_role("button", name=name, exact=True)

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from appl_search import demo
+from tests.end_to_end import camera
 from tests.end_to_end.chromium import ComfyPage
 from tests.end_to_end.comfy_server import PACK, ComfyServer
 from tests.end_to_end.conftest import opened
@@ -61,8 +62,8 @@ def check(path: Path) -> None:
 
 def help_picture(page: ComfyPage, pictures: Path, node: str, titles: list[str]) -> None:
     path = pictures / "web" / "docs" / "images" / f"{node}.jpg"
-    page.show_nothing_but(titles)
-    page.picture_of(path, titles)
+    camera.show_nothing_but(page, titles)
+    camera.take_picture(page, path)
     check(path)
 
 
@@ -77,9 +78,9 @@ def test_example_workflow_runs_in_the_page_and_no_node_covers_another(
     canvas_page.run_to_end(comfy, PATIENCE)
     assert canvas_page.overlapping() == []
     assert canvas_page.errors == []
-    canvas_page.clear_the_view()
+    camera.clear_the_view(canvas_page)
     path = pictures / "example_workflows" / f"{name}.jpg"
-    canvas_page.picture_of(path, width=WIDTH)
+    camera.take_picture(canvas_page, path, WIDTH)
     check(path)
     for node, (source, titles) in HELP.items():
         if source == name:
@@ -96,7 +97,7 @@ def test_a_saved_result_is_loaded_in_the_page(canvas_page: ComfyPage, comfy: Com
     canvas_page.run_to_end(comfy, PATIENCE)
     assert canvas_page.errors == []
     assert "OUT07" in canvas_page.page.locator(".appl-search-text ul").inner_text()
-    canvas_page.clear_the_view()
+    camera.clear_the_view(canvas_page)
     help_picture(canvas_page, pictures, "ApplSearchLoadResult", ["ApplSearchLoadResult"])
     help_picture(canvas_page, pictures, "ApplSearchToLBW", ["ApplSearchToLBW"])
 
@@ -109,9 +110,9 @@ def test_the_panel_as_the_readme_shows_it(browser: Any, comfy: ComfyServer, pict
             page.set("Comfy.ColorPalette", palette)
             page.load(short_demo(PANEL_SEED, 320))
             page.run_to_end(comfy, PATIENCE)
-            page.clear_the_view()
-            page.show_nothing_but(["ApplSearchRun"])
-            page.picture_of(tmp_path / f"{renderer}.jpg", ["ApplSearchRun"], quality=95)
+            camera.clear_the_view(page)
+            camera.show_nothing_but(page, ["ApplSearchRun"])
+            camera.take_picture(page, tmp_path / f"{renderer}.jpg", quality=95)
             shown.append(Image.open(tmp_path / f"{renderer}.jpg"))
     both = Image.new("RGB", (sum(image.width for image in shown), max(image.height for image in shown)))
     left = 0

@@ -1,0 +1,63 @@
+"""Pictures of graphs and of single nodes on ComfyUI's page, with nothing else on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.end_to_end.chromium import ComfyPage
+
+ONLY_THE_GRAPH = """
+    body { visibility: hidden !important }
+    #graph-canvas, .dom-widget, .dom-widget :not([hidden]), .lg-node, .lg-node * { visibility: visible }
+"""
+AROUND = (16, 34, 16, 16)  # pixels of a picture on the left, above (the badges of nodes), on the right and below
+AWAY = 100_000  # pixels down to where nodes go that are not to be seen
+
+
+def clear_the_view(comfy: ComfyPage) -> None:
+    """Leaves nothing in the window but the graph."""
+    comfy.js("app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
+    comfy.js("(app.canvas.show_info = false, app.canvas.deselectAll?.(), null)")
+    comfy.page.add_style_tag(content=ONLY_THE_GRAPH)
+
+
+def show_nothing_but(comfy: ComfyPage, titles: Sequence[str]) -> None:
+    """These nodes, by title or type, where they are, without links and groups."""
+    comfy.js(
+        """(() => {
+            const [titles, away] = argument;
+            app.canvas.links_render_mode = LiteGraph.HIDDEN_LINK;
+            [...app.graph.groups].forEach((one) => app.graph.remove(one));
+            for (const one of app.graph.nodes) {
+                const [x, y] = one.pos;
+                const shown = titles.includes(one.title) || titles.includes(one.type);
+                one.pos = [x, (y % away) + (shown ? 0 : away)];
+            }
+        })()""",
+        [list(titles), AWAY],
+    )
+
+
+def take_picture(comfy: ComfyPage, path: Path, width: int | None = None, quality: int = 85) -> None:
+    """A JPEG of all that is shown, at 100 % or ``width`` pixels wide."""
+    left, top, across, down = comfy.js(
+        """(() => {
+            const [around, away] = argument;
+            const title = LiteGraph.NODE_TITLE_HEIGHT;
+            const boxes = app.graph.nodes.filter((one) => one.pos[1] < away / 2)
+                .map(({ pos: [x, y], size: [w, h] }) => [x, y - title, w, h + title]);
+            boxes.push(...app.graph.groups.map((one) => [...one.pos, ...one.size]));
+            const from = [0, 1].map((i) => Math.min(...boxes.map((box) => box[i])) - around[i]);
+            const to = [0, 1].map((i) => Math.max(...boxes.map((box) => box[i] + box[i + 2])) + around[i + 2]);
+            return [...from, to[0] - from[0], to[1] - from[1]];
+        })()""",
+        [AROUND, AWAY],
+    )
+    zoom = 1.0 if width is None else width / across
+    comfy.page.set_viewport_size({"width": round(across * zoom), "height": round(down * zoom)})
+    comfy.page.wait_for_timeout(500)
+    comfy.look_from(left, top, zoom)
+    comfy.page.mouse.move(1, 1)
+    comfy.page.wait_for_timeout(1000)
+    comfy.page.screenshot(path=str(path), type="jpeg", quality=quality)
