@@ -169,6 +169,31 @@ def test_finish_now_ends_a_search_that_was_found_again_after_a_reload(page: Comf
     assert page.errors == []
 
 
+def test_cancel_leaves_what_was_found_in_the_panel(page: ComfyPage, request: pytest.FixtureRequest):
+    workflow = short_demo(LAST_SEED + 3 + RENDERERS.index(request.node.callspec.id), samples=100_000)
+    the_search(workflow)["widgets_values"][0] = "adamw"
+    page.load(workflow)
+    page.queue()
+    page.wait_for_status("Step ")
+    page.page.wait_for_timeout(2000)
+    page.js("app.api.interrupt()")
+    page.wait_for_status("Cut off", "of 100000 samples in")
+    page.page.wait_for_function("document.querySelector('.appl-search textarea').value")
+    assert page.pixels(0, 0.55) > 100, "no bars"
+    assert page.errors == []
+
+
+def test_the_help_page_opens_beside_the_canvas_with_its_picture(canvas_page: ComfyPage):
+    canvas_page.load(short_demo(LAST_SEED))
+    canvas_page.look_at(zoom=0.8)
+    canvas_page.js("app.canvas.selectNode(node)")
+    canvas_page.page.get_by_test_id("info-button").click()
+    picture = canvas_page.page.locator("img[src*='docs/images/ApplSearchRun.jpg']")
+    picture.wait_for()
+    canvas_page.page.wait_for_function("document.querySelector('img[src*=ApplSearchRun]').naturalWidth > 0")
+    assert canvas_page.errors == []
+
+
 @pytest.mark.parametrize(("locale", "status"), [("ja", "まだ探索していません"), ("zh", "尚未搜索")])
 def test_the_panel_speaks_the_language_of_the_page(canvas_page: ComfyPage, locale: str, status: str):
     canvas_page.set("Comfy.Locale", locale)

@@ -150,9 +150,9 @@ function drawLoss(ctx, where, search, theme) {
   const { loss: box, lossTitle } = where;
   const window = Math.max(3, Math.ceil(search.loss.length / BATCHES_PER_MEAN));
   const means = runningMean(search.loss, window);
-  const last = means.length ? ` ${short(means[means.length - 1])}` : "";
+  const now = means.length ? ` ${short(means[means.length - 1])}` : "";
   ctx.font = font(theme, "600");
-  write(ctx, t("Loss") + last, lossTitle.x, lossTitle.y + lossTitle.height / 2 - 1, theme.text);
+  write(ctx, t("Loss") + now, lossTitle.x, lossTitle.y + lossTitle.height / 2 - 1, theme.text);
   ctx.font = font(theme);
   write(ctx, lossLegend(search.single), box.x + box.width, lossTitle.y + lossTitle.height / 2 - 1, theme.quiet, "right");
 
@@ -169,9 +169,11 @@ function drawLoss(ctx, where, search, theme) {
   stroke(ctx, [[box.x, box.y + box.height + 0.5], [box.x + box.width, box.y + box.height + 0.5]]);
   const below = box.y + box.height + 10;
   write(ctx, t("step 1"), box.x, below, theme.quiet);
-  write(ctx, String(search.steps), box.x + box.width, below, theme.quiet, "right");
+  // A search that has ended fills the width, also when it ended early.
+  const last = search.running ? search.steps : search.step;
+  write(ctx, String(last), box.x + box.width, below, theme.quiet, "right");
 
-  const points = Math.ceil(search.steps / search.every);
+  const points = Math.ceil(last / search.every);
   ctx.save();
   ctx.beginPath();
   ctx.rect(box.x, box.y, box.width, box.height);

@@ -54,12 +54,13 @@ export class Panel {
     ];
     this.string = make("textarea", { readOnly: true, rows: 2, spellcheck: false, "aria-label": t("Block weights as text") });
     this.notes = make("div", { className: "appl-search-note" });
-    this.element = make("div", { className: "appl-search", role: "group", "aria-label": t("LoRA block weights") },
-      make("div", { className: "appl-search-row" }, this.status, this.finish),
-      this.chart.element, this.chart.readout, this.path.element, this.previews.element,
+    this.strings = make("div", { className: "appl-search-strings" },
       make("div", { className: "appl-search-row" }, this.lora, this.format),
       this.string, this.notes,
       make("div", { className: "appl-search-row appl-search-buttons" }, ...this.buttons));
+    this.element = make("div", { className: "appl-search", role: "group", "aria-label": t("LoRA block weights") },
+      make("div", { className: "appl-search-row" }, this.status, this.finish),
+      this.chart.element, this.chart.readout, this.path.element, this.previews.element, this.strings);
     this.show(null, null);
   }
 
@@ -83,6 +84,7 @@ export class Panel {
     this.previews.show(search?.previews ?? null);
     this.status.textContent = status(search);
     this.status.title = this.status.textContent;
+    this.strings.hidden = !search;
     this.finish.hidden = !search?.running;
     this.finish.disabled = Boolean(search?.finishing) || !search?.samples;
     this.lora.hidden = (search?.loras.length ?? 0) < 2;
