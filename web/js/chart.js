@@ -151,10 +151,12 @@ function drawLoss(ctx, where, search, theme) {
   const window = Math.max(3, Math.ceil(search.loss.length / BATCHES_PER_MEAN));
   const means = runningMean(search.loss, window);
   const now = means.length ? ` ${short(means[means.length - 1])}` : "";
+  const middle = lossTitle.y + lossTitle.height / 2 - 1;
   ctx.font = font(theme, "600");
-  write(ctx, t("Loss") + now, lossTitle.x, lossTitle.y + lossTitle.height / 2 - 1, theme.text);
+  write(ctx, t("Loss") + now, lossTitle.x, middle, theme.text);
+  const room = box.width - ctx.measureText(t("Loss") + now).width - 10;
   ctx.font = font(theme);
-  write(ctx, lossLegend(search.single), box.x + box.width, lossTitle.y + lossTitle.height / 2 - 1, theme.quiet, "right");
+  write(ctx, fitted(ctx, lossLegend(search.single), room), box.x + box.width, middle, theme.quiet, "right");
 
   const domain = curveDomain([...search.loss, ...means, ...(search.single ? [search.single.loss] : [])]);
   const y = linear(domain[0], domain[1], box.y + box.height, box.y);
