@@ -23,7 +23,6 @@ from .result import History, SearchResult, block_weights_of
 from .settings import PreviewSettings, SearchSettings
 from .training_set import TrainingSet
 
-
 #: Between the seeds of a search's draws and of the fresh ones that validate its end.
 VALIDATION_SEED = 2**32
 

@@ -12,8 +12,8 @@ from importlib import metadata
 import torch
 from PIL import Image
 
-from .blocks import BLOCK_NAMES
 from .block_weights import BlockWeights
+from .blocks import BLOCK_NAMES
 from .figures import draw, figures_of
 from .formats import FORMATS, write
 from .result import SearchResult

@@ -15,8 +15,8 @@ from typing import Any
 
 from ..appl_search import LoraSource, SearchSettings
 from ..appl_search.blocks import BLOCK_NAMES
-from ..appl_search.lora import read_layout
 from ..appl_search.loop import Event
+from ..appl_search.lora import read_layout
 from . import panel_state
 from .common import Json
 

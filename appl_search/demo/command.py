@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from .. import BlockWeights, LoraSource, SearchResult, SearchSettings, TrainingSet, evaluate, search
+from .. import LoraSource, SearchResult, SearchSettings, TrainingSet, evaluate, search
 from ..blocks import NUM_BLOCKS
 from ..cli import table
 from ..console import ConsoleProgress

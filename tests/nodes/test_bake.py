@@ -36,7 +36,7 @@ def test_into_the_loras_folder_where_loaders_find_it(node, folders, result):
 @pytest.mark.parametrize("files", ["one file for each LoRA", "all merged into one file"])
 def test_the_stock_loader_gives_at_strength_one_what_apply_gives(node, folders, result, model, files):
     expected = model
-    for number, name in enumerate(("a.safetensors", "sub/b.safetensors")):
+    for name in ("a.safetensors", "sub/b.safetensors"):
         expected, _ = node("ApplSearchApply").apply(expected, name, 1.0, 1.0, block_weights=result)["result"]
     found = model
     for path in save(node, result, files):
