@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,31 +67,40 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@contextmanager
-def opened(browser: Any, comfy: ComfyServer, renderer: str) -> Iterator[ComfyPage]:
-    """A fresh browser profile on the running ComfyUI. Settings are the server's, so they are put back."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1400})
-    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=f"http://{comfy.address}")
-    page = ComfyPage.open(context, comfy.address, renderer)
-    if renderer == "nodes2" and not page.has_nodes2():
-        context.close()
-        pytest.skip("This ComfyUI offers no Nodes 2.0.")
-    yield page
-    page.set("Comfy.ColorPalette", "dark")
-    if page.has_nodes2():
-        page.set(VUE_NODES, False)
-    context.close()
+@pytest.fixture
+def open_page(browser: Any, comfy: ComfyServer) -> Callable[[str], AbstractContextManager[ComfyPage]]:
+    """Opens the page in one of the RENDERERS, with a fresh browser profile. Settings are the server's, so they are put back."""
+
+    @contextmanager
+    def opened(renderer: str) -> Iterator[ComfyPage]:
+        context = browser.new_context(viewport={"width": 1400, "height": 1400})
+        try:
+            context.grant_permissions(["clipboard-read", "clipboard-write"], origin=f"http://{comfy.address}")
+            page = ComfyPage.open(context, comfy.address, renderer)
+            if renderer == "nodes2" and not page.has_nodes2():
+                pytest.skip("This ComfyUI offers no Nodes 2.0.")
+            try:
+                yield page
+            finally:
+                page.set("Comfy.ColorPalette", "dark")
+                page.set("Comfy.Locale", "en")
+                if page.has_nodes2():
+                    page.set(VUE_NODES, False)
+        finally:
+            context.close()
+
+    return opened
 
 
 @pytest.fixture(params=RENDERERS)
-def page(request: pytest.FixtureRequest, browser: Any, comfy: ComfyServer) -> Iterator[ComfyPage]:
-    with opened(browser, comfy, request.param) as page:
+def page(request: pytest.FixtureRequest, open_page) -> Iterator[ComfyPage]:
+    with open_page(request.param) as page:
         yield page
 
 
 @pytest.fixture
-def canvas_page(browser: Any, comfy: ComfyServer) -> Iterator[ComfyPage]:
-    with opened(browser, comfy, "canvas") as page:
+def canvas_page(open_page) -> Iterator[ComfyPage]:
+    with open_page("canvas") as page:
         yield page
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import json
 from typing import Any
 
-from tests.end_to_end.comfy_server import PACK
+from tests.end_to_end.examples import example
 
 TYPES = ("ApplSearchTinySDXL", "ApplSearchLoadLora", "ApplSearchRun", "ApplSearchToString")
 SAMPLES = 32  # two steps
@@ -16,7 +15,7 @@ Workflow = dict[str, Any]
 
 def short_demo(seed: int, samples: int = SAMPLES) -> Workflow:
     """Without its pictures."""
-    workflow = json.loads((PACK / "example_workflows" / "demo.json").read_text(encoding="utf-8"))
+    workflow = example("demo")
     nodes = [node for node in workflow["nodes"] if node["type"] in TYPES]
     kept = {node["id"] for node in nodes}
     links = [link for link in workflow["links"] if link[1] in kept and link[3] in kept]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from typing import Any
 
@@ -11,10 +10,10 @@ import pytest
 
 from appl_search import BlockWeights, LoraSource, demo
 from tests.end_to_end.comfy_client import ComfyClient, Event, Run
-from tests.end_to_end.comfy_server import PACK, ComfyServer
+from tests.end_to_end.comfy_server import ComfyServer
+from tests.end_to_end.examples import example
 from tests.end_to_end.workflow import nodes_of_type, to_api
 
-DEMO = PACK / "example_workflows" / "demo.json"
 PATIENCE = 900.0  # seconds for a whole run on a slow machine
 CANCEL_SECONDS = 10.0
 Prompt = dict[str, Any]
@@ -22,7 +21,7 @@ Prompt = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def demo_prompt(comfy: ComfyServer) -> Prompt:
-    return to_api(json.loads(DEMO.read_text(encoding="utf-8")), comfy.get_json("/object_info"))
+    return to_api(example("demo"), comfy.get_json("/object_info"))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +10,20 @@ import pytest
 from PIL import Image
 
 from tests.end_to_end.comfy_client import ComfyClient
-from tests.end_to_end.comfy_server import PACK, ComfyServer
-from tests.end_to_end.workflow import MUTED, PAGE_ONLY, nodes_of_type, to_api
-from tests.pack import PREFIX
+from tests.end_to_end.comfy_server import ComfyServer
+from tests.end_to_end.examples import NAMES, definitions_for, example
+from tests.end_to_end.workflow import MUTED, nodes_of_type, to_api
 from tests.workflow_check import problems
 
-WORKFLOWS = sorted((PACK / "example_workflows").glob("*.json"))
 PATIENCE = 600.0
 SAMPLES = 64  # enough to run; what is found is the unit tests' matter
 #: Largest difference of two pictures that were made the same way, of 255. Saved LoRAs are fp16.
 SAME, SAME_BUT_FOR_FP16 = 1, 12
 
 
-def definitions_for(workflow: dict[str, Any], comfy: ComfyServer) -> dict[str, Any]:
-    """The server's; skips where the workflow uses another pack's nodes that it does not have."""
-    definitions = comfy.get_json("/object_info")
-    unknown = {node["type"] for node in workflow["nodes"]} - set(definitions) - set(PAGE_ONLY)
-    assert not [name for name in unknown if name.startswith(PREFIX)]
-    if unknown:
-        pytest.skip(f"This ComfyUI has no {', '.join(sorted(unknown))}: another pack's nodes.")
-    return definitions
-
-
 def prompt_of(name: str, comfy: ComfyServer) -> dict[str, Any]:
     """A workflow as the server takes it, with a short search."""
-    workflow = json.loads((PACK / "example_workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    workflow = example(name)
     prompt = to_api(workflow, definitions_for(workflow, comfy))
     prompt[nodes_of_type(prompt, "ApplSearchRun")[0]]["inputs"]["samples"] = SAMPLES
     return prompt
@@ -57,21 +45,21 @@ def difference(one: np.ndarray, other: np.ndarray) -> int:
     return int(np.abs(one - other).max())
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_example_workflow_fits_this_comfyui(path: Path, comfy: ComfyServer, loras_folder: Path):
-    workflow = json.loads(path.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", NAMES)
+def test_example_workflow_fits_this_comfyui(name: str, comfy: ComfyServer, loras_folder: Path):
+    workflow = example(name)
     found = problems(workflow, definitions_for(workflow, comfy))
     assert found == []
 
 
-@pytest.mark.parametrize("name", [path.stem for path in WORKFLOWS if path.stem not in ("demo", "inspire", "bake")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("demo", "inspire", "bake")])
 def test_example_workflow_runs(name: str, comfy: ComfyServer):
     for title, shown in pictures(comfy, prompt_of(name, comfy)).items():
         assert shown.std() > 5, f"{title} is of one colour"
 
 
 def test_the_template_browser_has_them_all(comfy: ComfyServer):
-    assert sorted(comfy.get_json("/workflow_templates")["appl-search"]) == [path.stem for path in WORKFLOWS]
+    assert sorted(comfy.get_json("/workflow_templates")["appl-search"]) == NAMES
 
 
 def test_inspire_apply_and_lbw_model_give_the_same_picture(comfy: ComfyServer, loras_folder: Path):
@@ -103,7 +91,7 @@ def test_the_stock_loader_gives_the_same_picture_with_the_saved_lora(comfy: Comf
     applied = pictures(comfy, prompt_of("bake", comfy))["With Apply Block Weights"]
     assert (loras_folder / "style_lbw_00001.safetensors").is_file()
 
-    workflow = json.loads((PACK / "example_workflows" / "bake.json").read_text(encoding="utf-8"))
+    workflow = example("bake")
     for node in workflow["nodes"]:
         node["mode"] = 0 if node["mode"] == MUTED else node["mode"]
     prompt = to_api(workflow, comfy.get_json("/object_info"))

@@ -5,10 +5,10 @@ UPDATE_PICTURES=1 puts the pictures into the repository.
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -17,15 +17,14 @@ from appl_search import demo
 from tests.end_to_end import camera
 from tests.end_to_end.chromium import ComfyPage
 from tests.end_to_end.comfy_server import PACK, ComfyServer
-from tests.end_to_end.conftest import opened
 from tests.end_to_end.demo_graph import of_a_saved_result, short_demo
-from tests.end_to_end.test_example_workflows import definitions_for
+from tests.end_to_end.examples import NAMES, definitions_for, example
 from tests.nodes.results import result_for
 
-WORKFLOWS = sorted(path.stem for path in (PACK / "example_workflows").glob("*.json"))
 PATIENCE = 600.0  # seconds for a whole workflow on a slow machine
 WIDTH = 1600
 PANEL_SEED = 0
+OpenPage = Callable[[str], AbstractContextManager[ComfyPage]]
 #: Where the help page of a node has its picture from: a workflow, and nodes by title or type.
 HELP = {
     "ApplSearchLoadLora": ("style_and_character", ["ApplSearchLoadLora"]),
@@ -67,11 +66,11 @@ def help_picture(page: ComfyPage, pictures: Path, node: str, titles: list[str]) 
     check(path)
 
 
-@pytest.mark.parametrize("name", WORKFLOWS)
+@pytest.mark.parametrize("name", NAMES)
 def test_example_workflow_runs_in_the_page_and_no_node_covers_another(
     name: str, canvas_page: ComfyPage, comfy: ComfyServer, loras_folder: Path, pictures: Path
 ):
-    workflow = json.loads((PACK / "example_workflows" / f"{name}.json").read_text(encoding="utf-8"))
+    workflow = example(name)
     definitions_for(workflow, comfy)
     canvas_page.load(workflow)
     assert canvas_page.overlapping() == []
@@ -102,11 +101,11 @@ def test_a_saved_result_is_loaded_in_the_page(canvas_page: ComfyPage, comfy: Com
     help_picture(canvas_page, pictures, "ApplSearchToLBW", ["ApplSearchToLBW"])
 
 
-def test_the_panel_as_the_readme_shows_it(browser: Any, comfy: ComfyServer, pictures: Path, tmp_path: Path):
+def test_the_panel_as_the_readme_shows_it(open_page: OpenPage, comfy: ComfyServer, pictures: Path, tmp_path: Path):
     """In both renderers, one of them dark and the other light."""
     shown = []
     for renderer, palette in (("canvas", "dark"), ("nodes2", "light")):
-        with opened(browser, comfy, renderer) as page:
+        with open_page(renderer) as page:
             page.set("Comfy.ColorPalette", palette)
             page.load(short_demo(PANEL_SEED, 320))
             page.run_to_end(comfy, PATIENCE)

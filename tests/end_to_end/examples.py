@@ -1,0 +1,30 @@
+"""The pack's example workflows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.comfy_server import PACK, ComfyServer
+from tests.end_to_end.workflow import PAGE_ONLY
+from tests.pack import PREFIX
+
+FOLDER = PACK / "example_workflows"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def example(name: str) -> dict[str, Any]:
+    """A workflow as the page loads it."""
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def definitions_for(workflow: dict[str, Any], comfy: ComfyServer) -> dict[str, Any]:
+    """The server's; skips where the workflow uses another pack's nodes that it does not have."""
+    definitions = comfy.get_json("/object_info")
+    unknown = {node["type"] for node in workflow["nodes"]} - set(definitions) - set(PAGE_ONLY)
+    assert not [name for name in unknown if name.startswith(PREFIX)]
+    if unknown:
+        pytest.skip(f"This ComfyUI has no {', '.join(sorted(unknown))}: another pack's nodes.")
+    return definitions
