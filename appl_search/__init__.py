@@ -3,11 +3,11 @@
 The public Python API. It needs ComfyUI's ``comfy`` package on the path.
 """
 
-from .block_weights import BlockWeights
-from .lora import LoraError, LoraSource
-from .result import SearchResult
+from .images.training_set import TrainingSet
+from .loras.files import LoraError, LoraSource
+from .searching.result import SearchResult
 from .settings import PreviewSettings, SearchSettings
-from .training_set import TrainingSet
+from .weights.block_weights import BlockWeights
 
 __all__ = [
     "BlockWeights",
@@ -25,7 +25,7 @@ __all__ = [
 def __getattr__(name: str):
     # The loop imports the host; block weights and their formats work without one.
     if name in ("search", "evaluate"):
-        from . import loop
+        from .searching import loop
 
         return getattr(loop, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ..appl_search import SearchResult
 from ..appl_search.host import loras
-from .choice import chosen
-from .common import BLOCK_WEIGHTS, CATEGORY, LBW_MODEL, shown
-from .lora_files import lora_names
-from .text import table
+from .support.common import BLOCK_WEIGHTS, CATEGORY, LBW_MODEL, shown
+from .support.lora_files import lora_names
+from .support.matching import chosen
+from .support.summary import table
 
 _MODEL = ("MODEL", {"tooltip": "The model that the LoRA is for."})
 _CLIP = ("CLIP", {"tooltip": "The checkpoint's CLIP, for LoRAs with a text-encoder part."})

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import folder_paths
 
-from ..appl_search import SearchResult, bake
+from ..appl_search import SearchResult
 from ..appl_search.host import loras
-from .choice import source_of
-from .common import BLOCK_WEIGHTS, CATEGORY, shown
-from .files import create_unique
+from ..appl_search.weights import bake
+from .support.common import BLOCK_WEIGHTS, CATEGORY, shown
+from .support.files import create_unique
+from .support.matching import source_of
 
 _ONE_EACH, _MERGED = "one file for each LoRA", "all merged into one file"
 _OUTPUT, _LORAS = "output/loras", "loras"

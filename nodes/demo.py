@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..appl_search import TrainingSet, demo
-from .common import CATEGORY, TRAINING_IMAGES
+from .support.common import CATEGORY, TRAINING_IMAGES
 
 
 class TinySDXL:

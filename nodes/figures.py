@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from ..appl_search import SearchResult
-from .common import BLOCK_WEIGHTS, CATEGORY, as_pictures, shown
-from .files import create_unique, report_folder
+from .support.common import BLOCK_WEIGHTS, CATEGORY, as_pictures, shown
+from .support.files import create_unique, report_folder
 
 DOTS_PER_INCH = 100
 _RESULT = (BLOCK_WEIGHTS, {"tooltip": "From the search, or from Load Block Weights."})
@@ -58,7 +58,7 @@ class PlotBlockWeights:
         try:
             from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-            from ..appl_search.figures import draw
+            from ..appl_search.report.figures import draw
         except ModuleNotFoundError as error:
             raise _needs_matplotlib(error) from error
         canvas = FigureCanvasAgg(draw(block_weights, figure, theme, width / DOTS_PER_INCH, height / DOTS_PER_INCH))
@@ -98,7 +98,7 @@ class SaveReport:
 
     def save(self, block_weights: SearchResult, name: str, before=None, after=None) -> dict:
         try:
-            from ..appl_search.report import html_report
+            from ..appl_search.report.html import html_report
         except ModuleNotFoundError as error:
             raise _needs_matplotlib(error) from error
         pictures = {caption: as_pictures(images) for caption, images in (("before", before), ("after", after)) if images is not None}

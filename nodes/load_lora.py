@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..appl_search import LoraSource
-from ..appl_search.blocks import BLOCK_NAMES
+from ..appl_search.architectures.blocks import BLOCK_NAMES
 from ..appl_search.host import loras
-from .common import CATEGORY
-from .lora_files import lora_names, lora_path
+from .support.common import CATEGORY
+from .support.lora_files import lora_names, lora_path
 
 
 class LoadLearnableLora:

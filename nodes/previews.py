@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import comfy.samplers
-
 from ..appl_search import PreviewSettings
-from .common import CATEGORY, PREVIEWS
+from ..appl_search.host import sampling
+from .support.common import CATEGORY, PREVIEWS
 
 
 class SearchPreviews:
@@ -34,8 +33,8 @@ class SearchPreviews:
                 "height": ("INT", {"default": default.height, "min": 64, "max": 8192, "step": 8, "tooltip": "Of the pictures, in pixels."}),
                 "steps": ("INT", {"default": default.steps, "min": 1, "max": 1000, "tooltip": "Of the sampler, as in KSampler."}),
                 "cfg": ("FLOAT", {"default": default.cfg, "min": 0.0, "max": 100.0, "step": 0.1, "tooltip": "Classifier-free guidance, as in KSampler."}),
-                "sampler_name": (comfy.samplers.KSampler.SAMPLERS, {"default": default.sampler, "tooltip": "As in KSampler."}),
-                "scheduler": (comfy.samplers.KSampler.SCHEDULERS, {"default": default.scheduler, "tooltip": "As in KSampler."}),
+                "sampler_name": (sampling.SAMPLERS, {"default": default.sampler, "tooltip": "As in KSampler."}),
+                "scheduler": (sampling.SCHEDULERS, {"default": default.scheduler, "tooltip": "As in KSampler."}),
                 "picture_seed": ("INT", {"default": default.seed, "min": 0, "max": 2**64 - 1, "tooltip": "Of the pictures' noise, as KSampler's seed. The search has a seed of its own."}),
             },
         }  # fmt: skip

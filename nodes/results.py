@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..appl_search import SearchResult
-from .choice import check_files
-from .common import BLOCK_WEIGHTS, CATEGORY, shown
-from .files import FOLDER, load_result, result_folder, result_names, save_result
-from .text import summary
+from .support.common import BLOCK_WEIGHTS, CATEGORY, shown
+from .support.files import FOLDER, load_result, result_folder, result_names, save_result
+from .support.matching import check_files
+from .support.summary import summary
 
 
 class SaveResult:

@@ -7,16 +7,17 @@ from dataclasses import replace
 
 from ..appl_search import PreviewSettings, SearchResult, SearchSettings, TrainingSet, search
 from ..appl_search.host import loras
-from ..appl_search.loop import Event
+from ..appl_search.searching.loop import Event
 from ..appl_search.settings import METHODS
-from . import panel_state, routes
-from .common import BLOCK_WEIGHTS, CATEGORY, PREVIEWS, SETTINGS, TRAINING_IMAGES, log, shown
-from .files import result_folder, save_result
-from .kept import Inputs, Kept
-from .live import Live, workflow_id
-from .progress import Progress
-from .strip import Strip, saved_sheet, sheet_path
-from .text import summary
+from .panel import routes
+from .panel import state as panel_state
+from .panel.live import Live, workflow_id
+from .panel.preview_sheet import Strip, saved_sheet, sheet_path
+from .support.common import BLOCK_WEIGHTS, CATEGORY, PREVIEWS, SETTINGS, TRAINING_IMAGES, log, shown
+from .support.files import result_folder, save_result
+from .support.last_search import Inputs, Kept
+from .support.progress import Progress
+from .support.summary import summary
 
 AS_SEARCHED = -1.0
 

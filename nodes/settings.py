@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..appl_search import SearchSettings
 from ..appl_search.settings import LR_SCHEDULES
-from .common import CATEGORY, SETTINGS
+from .support.common import CATEGORY, SETTINGS
 
 
 class AdvancedSettings:

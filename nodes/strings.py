@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from ..appl_search import BlockWeights, SearchResult
-from ..appl_search.formats import FORMATS
-from .common import BLOCK_WEIGHTS, CATEGORY, shown
-from .text import table
-
-DEFAULT_FORMAT = "inspire"
+from ..appl_search.weights.formats import FORMATS
+from .support.common import BLOCK_WEIGHTS, CATEGORY, DEFAULT_FORMAT, shown
+from .support.summary import table
 
 
 class BlockWeightsToString:

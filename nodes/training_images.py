@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..appl_search import TrainingSet
-from .common import CATEGORY, TRAINING_IMAGES, log, shown
+from .support.common import CATEGORY, TRAINING_IMAGES, log, shown
 
 
 class TrainingImages:

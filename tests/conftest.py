@@ -27,7 +27,7 @@ class PackIsAFolder:
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(PackIsAFolder())
 
-    from appl_search.embedded_host import prepare
+    from appl_search.host.embedded import prepare
 
     prepare()
     import torch

@@ -10,8 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from appl_search import BlockWeights, LoraError, LoraSource
-from appl_search.bake import bake, merge
 from appl_search.host import loras
+from appl_search.weights.bake import bake, merge
 from tests import adapters, oracle
 from tests.nodes.patched import patched_weights, stock
 

@@ -4,8 +4,15 @@ import re
 
 import pytest
 
-from appl_search.blocks import BLOCK_NAMES, SECTIONS, block_index, block_of_group, block_of_key, group_of_key
-from appl_search.embedded_host import prepare
+from appl_search.architectures.blocks import (
+    BLOCK_NAMES,
+    SECTIONS,
+    block_index,
+    block_of_group,
+    block_of_key,
+    group_of_key,
+)
+from appl_search.host.embedded import prepare
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from appl_search import BlockWeights, LoraSource
-from appl_search.cli import main
+from appl_search.cli.main import main
 from tests import oracle
 
 RATES = {"IN07": 0.25, "MID": 0.0, "OUT03": -0.5}

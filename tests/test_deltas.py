@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from appl_search.deltas import Chain, Dense, LayerDeltas, LowRank, OutputDeltas
-from appl_search.operations import operation_of
-from appl_search.patching import Patched
+from appl_search.gradients.deltas import Chain, Dense, LayerDeltas, LowRank, OutputDeltas
+from appl_search.gradients.patching import Patched
+from appl_search.host.operations import operation_of
 
 BATCH = 3
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from appl_search import LoraSource, SearchSettings
-from appl_search.evaluator import opened
+from appl_search.gradients.evaluator import opened
+from appl_search.gradients.micro_batches import MicroBatches
+from appl_search.gradients.objective import draws
+from appl_search.gradients.rates import Rates
 from appl_search.host import autograd, device
-from appl_search.lora import read_layout
-from appl_search.micro_batches import MicroBatches
-from appl_search.objective import draws
-from appl_search.rates import Rates
+from appl_search.loras.files import read_layout
 from tests import oracle
 
 SETTINGS = SearchSettings(samples=4, batch_size=4)

@@ -6,12 +6,12 @@ import comfy.model_management
 import pytest
 import torch
 
-import appl_search.evaluator
+import appl_search.gradients.evaluator
 from appl_search import LoraSource, PreviewSettings, SearchSettings, TrainingSet, search
 from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
+from appl_search.gradients.patching import Patched
 from appl_search.host import conditioning, device, loras
-from appl_search.methods import adamw
-from appl_search.patching import Patched
+from appl_search.searching.methods import adamw
 from tests import oracle
 
 QUICK = SearchSettings(method="adamw", samples=4, batch_size=2)
@@ -126,7 +126,7 @@ def test_a_search_leaves_a_model_that_was_loaded_in_inference_mode_as_it_was():
 @pytest.mark.parametrize("phase", ["encode_image", "encode_caption"])
 def test_a_failure_while_encoding_leaves_every_model_as_it_was(phase, monkeypatch):
     function = getattr(conditioning, phase)
-    monkeypatch.setattr(appl_search.evaluator.conditioning, phase, at_call(2, function, Failure()))
+    monkeypatch.setattr(appl_search.gradients.evaluator.conditioning, phase, at_call(2, function, Failure()))
     assert_a_failing_search_changes_no_model_of_the_demo()
 
 

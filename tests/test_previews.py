@@ -13,9 +13,9 @@ import torch
 
 from appl_search import BlockWeights, LoraSource, PreviewSettings, SearchSettings, TrainingSet, search
 from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
-from appl_search.evaluator import Evaluator
+from appl_search.gradients.evaluator import Evaluator
 from appl_search.host import device, loras, pictures
-from appl_search.lora import read_layout
+from appl_search.loras.files import read_layout
 from tests import oracle
 
 QUICK = SearchSettings(method="adamw", samples=8, batch_size=2, learning_rate=0.3, lr_schedule="constant", validation=0)

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from appl_search import LoraSource, SearchSettings, search
-from appl_search.evaluator import opened
-from appl_search.lora import read_layout
-from appl_search.methods import Gradients, adamw
-from appl_search.objective import Draw
-from appl_search.rates import Rates
+from appl_search.gradients.evaluator import opened
+from appl_search.gradients.objective import Draw
+from appl_search.gradients.rates import Rates
+from appl_search.loras.files import read_layout
+from appl_search.searching.methods import Gradients, adamw
 from tests import oracle
 
 A, B = LoraSource(oracle.LORA_A), LoraSource(oracle.LORA_B)

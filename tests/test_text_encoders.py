@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from appl_search import LoraSource, SearchSettings, TrainingSet
-from appl_search.blocks import BLOCK_NAMES
+from appl_search.architectures.blocks import BLOCK_NAMES
 from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
-from appl_search.evaluator import opened
-from appl_search.lora import read_layout
-from appl_search.objective import draws
-from appl_search.rates import Rates
+from appl_search.gradients.evaluator import opened
+from appl_search.gradients.objective import draws
+from appl_search.gradients.rates import Rates
+from appl_search.loras.files import read_layout
 
 
 @pytest.fixture(scope="module")

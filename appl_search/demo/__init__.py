@@ -22,7 +22,7 @@ def load_tiny_sdxl(folder: Path = ASSETS) -> tuple[Any, Any, Any]:
     Raises FileNotFoundError without the model file, ValueError when its keys do not fit, and ModuleNotFoundError
     without ComfyUI.
     """
-    from .tiny_sdxl import load
+    from ..host.tiny_sdxl import load
 
     return load(folder)
 

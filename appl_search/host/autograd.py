@@ -14,7 +14,7 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..operations import Conv2d, Linear, operation_of
+from .operations import Conv2d, Linear, operation_of
 
 
 @contextmanager

@@ -14,6 +14,9 @@ from ..settings import PreviewSettings
 from . import device
 from .denoiser import Denoiser
 
+SAMPLERS = comfy.samplers.KSampler.SAMPLERS
+SCHEDULERS = comfy.samplers.KSampler.SCHEDULERS
+
 Conditioning = tuple[Tensor, Tensor]  # context [1, tokens, c] and pooled [1, p]
 
 
@@ -24,8 +27,8 @@ def sample(denoiser: Denoiser, positive: Conditioning, negative: Conditioning, w
     U-Net stays where it is. The state of torch's random numbers is left as it was.
     Raises ValueError for a sampler or scheduler that ComfyUI does not have.
     """
-    _check("sampler", wanted.sampler, comfy.samplers.KSampler.SAMPLERS)
-    _check("scheduler", wanted.scheduler, comfy.samplers.KSampler.SCHEDULERS)
+    _check("sampler", wanted.sampler, SAMPLERS)
+    _check("scheduler", wanted.scheduler, SCHEDULERS)
     patcher, where = denoiser.patcher, denoiser.device
     sigmas = comfy.samplers.KSampler(patcher, wanted.steps, where, wanted.sampler, wanted.scheduler).sigmas
     empty = torch.zeros(1, 4, wanted.height // 8, wanted.width // 8)

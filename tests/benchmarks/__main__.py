@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from appl_search.embedded_host import prepare  # noqa: E402
+from appl_search.host.embedded import prepare  # noqa: E402
 
 prepare()
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 import torch.nn.functional as F
 
-from appl_search.blocks import NUM_BLOCKS, block_of_key
+from appl_search.architectures.blocks import NUM_BLOCKS, block_of_key
 
 
 def factors(model, loaded) -> list[tuple]:

@@ -16,11 +16,11 @@ import torch
 from appl_search import LoraSource, SearchResult, SearchSettings, TrainingSet, search
 from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
 from appl_search.demo.making.make import Lengths, make_all
-from appl_search.demo.tiny_sdxl import TinyConfig
-from appl_search.evaluator import opened
-from appl_search.lora import read_layout
-from appl_search.objective import draws
-from appl_search.rates import Rates
+from appl_search.gradients.evaluator import opened
+from appl_search.gradients.objective import draws
+from appl_search.gradients.rates import Rates
+from appl_search.host.tiny_sdxl import TinyConfig
+from appl_search.loras.files import read_layout
 
 PENALTY = 1e-4
 METHODS = {

@@ -15,12 +15,12 @@ import models
 import naive
 import torch
 
-from appl_search.adapters import LoadedLora, layer_deltas
-from appl_search.blocks import NUM_BLOCKS
+from appl_search.architectures.blocks import NUM_BLOCKS
+from appl_search.gradients.layers import LoadedLora, layer_deltas
+from appl_search.gradients.patching import Patched
 from appl_search.host import autograd, loras
 from appl_search.host.denoiser import Denoiser
-from appl_search.lora import LoraSource
-from appl_search.patching import Patched
+from appl_search.loras.files import LoraSource
 
 
 @dataclass(frozen=True)

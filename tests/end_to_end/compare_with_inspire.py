@@ -38,10 +38,10 @@ import torch  # noqa: E402
 from inspire.lora_block_weight import LoraLoaderBlockWeight  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-from appl_search.block_weights import BlockWeights  # noqa: E402
-from appl_search.blocks import BLOCK_NAMES  # noqa: E402
-from appl_search.formats import parse, write  # noqa: E402
-from appl_search.lora import LoraSource, read_layout  # noqa: E402
+from appl_search.architectures.blocks import BLOCK_NAMES  # noqa: E402
+from appl_search.loras.files import LoraSource, read_layout  # noqa: E402
+from appl_search.weights.block_weights import BlockWeights  # noqa: E402
+from appl_search.weights.formats import parse, write  # noqa: E402
 
 UNET = {
     "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 320, "num_res_blocks": [2, 2, 2],

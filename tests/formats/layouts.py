@@ -8,8 +8,8 @@ import torch
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from appl_search.block_weights import BlockWeights
-from appl_search.lora import LoraLayout, LoraSource
+from appl_search.loras.files import LoraLayout, LoraSource
+from appl_search.weights.block_weights import BlockWeights
 
 UNET_GROUPS = [
     *(f"input_blocks.{i}" for i in range(9)),

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from appl_search.block_weights import BlockWeights
-from appl_search.blocks import BLOCK_NAMES
-from appl_search.formats import FORMATS, write
+from appl_search.architectures.blocks import BLOCK_NAMES
+from appl_search.weights.block_weights import BlockWeights
+from appl_search.weights.formats import FORMATS, write
 
 from .layouts import UNET_GROUPS, layout_of, weights_of
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from appl_search.block_weights import BlockWeights
-from appl_search.blocks import BLOCK_NAMES, block_of_key
-from appl_search.formats import FORMATS, parse, write
+from appl_search.architectures.blocks import BLOCK_NAMES, block_of_key
+from appl_search.weights.block_weights import BlockWeights
+from appl_search.weights.formats import FORMATS, parse, write
 
 from .inspire_reader import inspire_ratios
 from .layouts import ATTENTION_GROUPS, UNET_GROUPS, block_weights, layout_of, layouts, lora_file, model_keys, weights_of

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appl_search.block_weights import BlockWeights
-from appl_search.blocks import BLOCK_NAMES
-from appl_search.formats import FORMATS, parse, write
-from appl_search.formats.detect import detect
+from appl_search.architectures.blocks import BLOCK_NAMES
+from appl_search.weights.block_weights import BlockWeights
+from appl_search.weights.formats import FORMATS, parse, write
+from appl_search.weights.formats.detect import detect
 
 from .layouts import ATTENTION_GROUPS, block_weights, layout_of, lora_file, weights_of
 

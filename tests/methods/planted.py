@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from appl_search.methods import Gradients, Method
+from appl_search.searching.methods import Gradients, Method
 from appl_search.settings import SearchSettings
 
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from appl_search.loop import _best
-from appl_search.methods.adamw import AdamW
+from appl_search.searching.loop import _best
+from appl_search.searching.methods.adamw import AdamW
 from appl_search.settings import SearchSettings
 from tests.methods.planted import PlantedWorld
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from appl_search.methods.gauss_newton import GaussNewton
+from appl_search.searching.methods.gauss_newton import GaussNewton
 from appl_search.settings import SearchSettings
 from tests.methods.planted import PlantedRates, PlantedWorld
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from appl_search.methods.quadratic import Quadratic
-from appl_search.penalty_path import PenaltyPath
+from appl_search.searching.methods.quadratic import Quadratic
+from appl_search.searching.penalty_path import PenaltyPath
 
 
 def random_model(seed: int, lower: float = -math.inf, upper: float = math.inf, size: int = 6) -> Quadratic:

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from appl_search import BlockWeights, LoraSource, SearchResult, SearchSettings
-from appl_search.blocks import NUM_BLOCKS
-from appl_search.result import History
+from appl_search.architectures.blocks import NUM_BLOCKS
+from appl_search.searching.result import History
 
 
 def result_for(*rates: tuple[Path, Mapping[str, float]]) -> SearchResult:

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from appl_search import BlockWeights, LoraError, LoraSource
-from appl_search.blocks import BLOCK_NAMES, block_of_key
+from appl_search.architectures.blocks import BLOCK_NAMES, block_of_key
 from tests import oracle
 from tests.nodes.patched import assert_same_weights, stock
 from tests.nodes.results import result_for

@@ -66,7 +66,7 @@ def test_weights_for_another_file_of_the_same_name_are_refused(node, folders, re
 
 def test_block_weights_of_python_are_the_same_file(node, folders, result):
     path, _ = save(node, result)
-    from appl_search.bake import bake
+    from appl_search.weights.bake import bake
 
     source = LoraSource(folders / "loras" / "a.safetensors")
     expected = bake(source, BlockWeights.for_lora(source, RATES)).tensors

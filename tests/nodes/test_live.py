@@ -13,17 +13,17 @@ import pytest
 import torch
 
 from appl_search import LoraSource, PreviewSettings, SearchResult, SearchSettings
-from appl_search.loop import Event
-from appl_search.methods.quadratic import Quadratic
-from appl_search.penalty_path import PenaltyPath
+from appl_search.searching.loop import Event
+from appl_search.searching.methods.quadratic import Quadratic
+from appl_search.searching.penalty_path import PenaltyPath
 from tests import oracle, pack
 from tests.nodes.results import result_for
 
 PACK = pack.load_pack()
-live = sys.modules[f"{pack.NAME}.nodes.live"]
-kept = sys.modules[f"{pack.NAME}.nodes.kept"]
-panel_state = sys.modules[f"{pack.NAME}.nodes.panel_state"]
-files = sys.modules[f"{pack.NAME}.nodes.files"]
+live = sys.modules[f"{pack.NAME}.nodes.panel.live"]
+kept = sys.modules[f"{pack.NAME}.nodes.support.last_search"]
+panel_state = sys.modules[f"{pack.NAME}.nodes.panel.state"]
+files = sys.modules[f"{pack.NAME}.nodes.support.files"]
 SETTINGS = SearchSettings(samples=160, batch_size=2)
 RESULT = result_for((oracle.LORA_A, {}))
 

@@ -12,11 +12,11 @@ from PIL import Image
 
 from appl_search import PreviewSettings, SearchSettings, TrainingSet, demo
 from appl_search.host import pictures
-from appl_search.previews import Preview
+from appl_search.searching.previews import Preview
 from tests import pack
 
 PACK = pack.load_pack()
-strip = sys.modules[f"{pack.NAME}.nodes.strip"]
+strip = sys.modules[f"{pack.NAME}.nodes.panel.preview_sheet"]
 search_module = sys.modules[f"{pack.NAME}.nodes.search"]
 WIDGETS = ("a zibby", "", 2, 64, 128, 2, 3.0, "euler", "normal", 5)
 

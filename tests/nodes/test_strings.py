@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appl_search.formats import FORMATS
+from appl_search.weights.formats import FORMATS
 from tests.nodes.results import result_for
 
 

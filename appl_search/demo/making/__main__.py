@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from ..tiny_sdxl import TinyConfig
+from ...host.tiny_sdxl import TinyConfig
 from .make import Lengths, make_all
 
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..tiny_sdxl import TinyConfig, load
+from ...host.tiny_sdxl import TinyConfig, load
 from .denoising import Denoiser
 from .pool import make_pool
 from .train_base import train_base

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..tiny_sdxl import END_TOKEN, START_TOKEN
+from ...host.tiny_sdxl import END_TOKEN, START_TOKEN
 from .world import CHARACTER, PALETTE, POSITIONS, SHAPES, SIZES, STYLE_TAG, TEXTURES
 
 _END_OF_WORD = "</w>"

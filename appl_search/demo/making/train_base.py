@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..tiny_sdxl import (
+from ...host.tiny_sdxl import (
     MODEL_FILE,
     START_TOKEN,
     TEXT_ENCODER_FILE,

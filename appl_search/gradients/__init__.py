@@ -1,0 +1,1 @@
+"""Losses and gradients of a model with LoRAs at any rates."""

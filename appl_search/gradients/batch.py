@@ -1,0 +1,21 @@
+"""What one batch of draws says about the search's parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """What one batch says at the current parameters, per example and in fp64 on the CPU.
+
+    ``losses`` [b]: weighted denoising losses; ``gradients`` [b, p]: theirs; ``probes`` [n, p]: for the
+    first n examples, as many as the method asked for, J'u of the weighted prediction for one u ~ N(0, I)
+    each, divided so that 2 v v' is an unbiased estimate of the example's Gauss-Newton matrix.
+    """
+
+    losses: Tensor
+    gradients: Tensor
+    probes: Tensor

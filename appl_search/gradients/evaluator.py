@@ -1,0 +1,253 @@
+"""A model, its LoRAs and a training set, ready to give losses and gradients for any rates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor
+
+from ..host import autograd, conditioning, device, loras, sampling
+from ..host.denoiser import Denoiser, ModelError
+from ..images.training_set import Example, Picture, TrainingSet, encode
+from ..loras.files import LoraError, LoraSource, read_layout
+from ..settings import PreviewSettings, SearchSettings
+from .batch import Gradients
+from .layers import LoadedLora, layer_deltas
+from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
+from .objective import Draw, noisy_and_target, snr_weights
+from .patching import Patched
+from .rates import Rates
+
+
+class Evaluator:
+    """Made by :func:`opened`; usable inside its ``with`` block only."""
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        unet: Patched,
+        text: TextConditioning,
+        memory: MicroBatches,
+        rates: Rates,
+        settings: SearchSettings,
+    ):
+        self.denoiser, self.unet, self._text, self._memory = denoiser, unet, text, memory
+        self._rates, self._settings = rates, settings
+        self._probe_noise = torch.Generator().manual_seed((settings.seed + 1) % 2**63)
+        self.examples = text.examples
+        self.timesteps = len(denoiser.sigmas)
+        self.v_prediction = denoiser.v_prediction
+
+    @property
+    def shapes(self) -> list[torch.Size]:
+        return [example.latent.shape for example in self.examples]
+
+    def losses(self, draw: Draw, rates: Tensor) -> Tensor:
+        """Weighted denoising loss of each draw [b], in fp64 on the CPU. ``rates`` [LoRAs * 20]."""
+        out = torch.empty(len(draw), dtype=torch.float64)
+
+        def work(rows: list[int]) -> None:
+            *_, losses = self._forward(draw, rows, self._strengths(rates, len(rows)))
+            out[rows] = losses.double().cpu()
+
+        with torch.no_grad():
+            self._memory.run(self._groups(draw), work)
+        return out
+
+    def gradients(self, draw: Draw, rates: Tensor, probes: int = 0) -> Gradients:
+        """Losses and their per-example gradients by the search's parameters, and probes for the first examples.
+
+        ``rates`` [LoRAs * 20].
+        """
+        losses = torch.empty(len(draw), dtype=torch.float64)
+        by_rate = torch.zeros(2, len(draw), len(rates), dtype=torch.float64)
+        probe_noise = [torch.randn(noise.shape, generator=self._probe_noise) for noise in draw.noise[:probes]]
+
+        def work(rows: list[int]) -> None:
+            strengths = self._strengths(rates, len(rows)).requires_grad_()
+            prediction, residual, weight, row_losses = self._forward(draw, rows, strengths)
+            # The sums below are over elements, not means: activation gradients in half precision
+            # stay near 1 and do not underflow; the division is done on the scalars, in fp64.
+            outputs = residual[0].numel()
+            seeds = [2 * weight * residual]
+            if rows[0] < probes:
+                seeds.append(weight**0.5 * torch.stack([probe_noise[row] for row in rows]).to(residual))
+            for number, seed in enumerate(seeds):
+                last = number == len(seeds) - 1
+                (gradient,) = torch.autograd.grad(prediction, strengths, seed.to(prediction.dtype), retain_graph=not last)
+                by_rate[number, rows] = gradient.double().cpu() / outputs ** (0.5 if number else 1)
+            losses[rows] = row_losses.double().cpu()
+
+        self._memory.run(self._groups(draw, probes), work)
+        by_gradient, by_probe = (self._rates.of_parameters(part) for part in by_rate)
+        return Gradients(losses, by_gradient, by_probe[:probes])
+
+    def sample(self, wanted: PreviewSettings, rates: Tensor) -> Tensor:
+        """Latent [4, height / 8, width / 8], in the VAE's scale, of a picture at ``rates`` [LoRAs * 20].
+
+        Its prompts are among those that :func:`opened` was told of.
+        """
+        strengths = self._strengths(rates, 1)
+        with torch.no_grad():
+            positive, negative = (self._text.of_prompt(text, strengths) for text in (wanted.prompt, wanted.negative))
+            self.unet.strengths = strengths
+            return sampling.sample(self.denoiser, positive, negative, wanted)
+
+    def _groups(self, draw: Draw, probes: int = 0) -> list[list[int]]:
+        """Rows of the draw that can share a forward: latents and contexts of one shape, all probed or none."""
+        groups: dict[tuple, list[int]] = {}
+        for row, index in enumerate(draw.indices.tolist()):
+            example = self.examples[index]
+            groups.setdefault((row < probes, example.latent.shape, example.context.shape), []).append(row)
+        return list(groups.values())
+
+    def _strengths(self, rates: Tensor, batch: int) -> Tensor:
+        return rates.to(self.denoiser.device, torch.float32).expand(batch, -1).clone()
+
+    def _forward(self, draw: Draw, rows: list[int], strengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(prediction, residual in fp32, weights [b, 1, 1, 1], weighted losses [b])."""
+        where = self.denoiser.device
+        indices = draw.indices[rows].tolist()
+        timesteps = draw.timesteps[rows]
+        sigma = self.denoiser.sigmas[timesteps].to(where)
+        latent = self.denoiser.latent_in(torch.stack([self.examples[i].latent for i in indices]).to(where))
+        noise = torch.stack([draw.noise[row] for row in rows]).to(where, torch.float32)
+        noisy, target = noisy_and_target(latent, noise, sigma, self.v_prediction)
+        context, vector = self._text.batch(indices, strengths)
+        self.unet.strengths = strengths
+        prediction = self.denoiser(noisy, timesteps.to(where), context, vector)
+        residual = prediction.detach().float() - target
+        weight = snr_weights(sigma, self._settings.min_snr_gamma, self.v_prediction)[:, None, None, None]
+        return prediction, residual, weight, (weight * residual**2).flatten(1).mean(1)
+
+
+class TextConditioning:
+    """Context and vector of each example: computed once, or anew for each batch when text encoders are searched.
+
+    ``prompts``: others that will be asked for. What can be encoded once is encoded at once, while nothing keeps
+    the text encoders from being moved out later.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        clip,
+        patched: Patched | None,
+        searched: bool,
+        examples: list[Example],
+        prompts: Sequence[str] = (),
+    ):
+        self._denoiser, self._clip, self._patched, self._searched = denoiser, clip, patched, searched
+        self._encoder = conditioning.CaptionEncoder(clip)
+        self.examples = examples
+        self._vectors: dict[int, Tensor] = {}
+        self._prompts = {} if searched else {prompt: conditioning.encode_caption(clip, prompt) for prompt in prompts}
+
+    def of_prompt(self, prompt: str, strengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(context [1, tokens, c], pooled [1, p]) of a prompt; ``strengths`` [1, LoRAs * 20]."""
+        if not self._searched:
+            return self._prompts[prompt]
+        self._patched.strengths = strengths.to(self._clip.patcher.load_device)
+        return conditioning.encode_caption(self._clip, prompt)
+
+    def batch(self, indices: list[int], strengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(context [b, tokens, c], vector [b, adm channels]) on the device; ``strengths`` [b, LoRAs * 20]."""
+        where = self._denoiser.device
+        if not self._searched:
+            contexts = [self.examples[i].context[None] for i in indices]
+            vectors = [self._cached_vector(i) for i in indices]
+        else:
+            here = strengths.to(self._clip.patcher.load_device)
+
+            def prepare(rows: slice) -> None:
+                self._patched.strengths = here[rows]
+
+            encoded = self._encoder([self.examples[i].caption for i in indices], prepare)
+            contexts = [context for context, _ in encoded]
+            vectors = [
+                self._denoiser.size_and_pooled(pooled, **self.examples[i].sizes)
+                for i, (_, pooled) in zip(indices, encoded)
+            ]
+        return torch.cat(contexts).to(where), torch.cat(vectors).to(where)
+
+    def _cached_vector(self, index: int) -> Tensor:
+        if index not in self._vectors:
+            example = self.examples[index]
+            self._vectors[index] = self._denoiser.size_and_pooled(example.pooled[None], **example.sizes)
+        return self._vectors[index]
+
+
+@contextmanager
+def opened(
+    model,
+    clip,
+    vae,
+    sources: Sequence[LoraSource],
+    rates: Rates,
+    training_set: TrainingSet,
+    settings: SearchSettings,
+    prompts: Sequence[str] = (),
+) -> Iterator[Evaluator]:
+    """Loads and encodes everything, puts the deltas on the models, and takes them off on leaving.
+
+    ``prompts``: those that :meth:`Evaluator.sample` will be asked for.
+    MODEL, CLIP and VAE are left as they were, whatever happens inside.
+    """
+    denoiser = Denoiser(model)
+    _check_inputs(clip, vae, training_set, prompts)
+    loaded = [LoadedLora(source, loras.read_patches(source, model, clip)) for source in sources]
+    _check_text_encoders(clip, loaded)
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        patched_text, text_is_searched = None, False
+        if clip is not None and (text_layers := layer_deltas(clip.cond_stage_model, loaded)):
+            device.load([clip.patcher])
+            stack.enter_context(autograd.gradients_allowed(clip.cond_stage_model))
+            patched_text = stack.enter_context(Patched(clip.cond_stage_model, text_layers))
+            patched_text.strengths = rates.all_rates(rates.start).float()[None].to(clip.patcher.load_device)
+            text_is_searched = any(rates.parameter_of[rate] >= 0 for layer in text_layers.values() for rate in layer.rates)
+        with torch.no_grad():
+            examples = encode(
+                training_set,
+                lambda pixels: conditioning.encode_image(vae, pixels),
+                lambda caption: conditioning.encode_caption(clip, caption),
+            )
+            text = TextConditioning(denoiser, clip, patched_text, text_is_searched, examples, prompts)
+        if text_is_searched and any(example.caption is None for example in examples):
+            raise ModelError(
+                "A LoRA has text-encoder keys, but the training set came as ready conditioning, so BASE cannot be "
+                "searched. Give images and captions, or fix the LoRA's BASE."
+            )
+        largest = max((example.latent.shape for example in examples), key=lambda shape: shape.numel())
+        beside = [clip.patcher] if text_is_searched else []
+        device.load([denoiser.patcher, *beside], KEPT_CHECKPOINTED * denoiser.inference_memory((1, *largest)))
+        if text_is_searched:
+            stack.enter_context(conditioning.loaded_already(clip))
+        stack.enter_context(autograd.gradients_allowed(denoiser.model))
+        patched = stack.enter_context(Patched(denoiser.model, layer_deltas(denoiser.model, loaded)))
+        memory = stack.enter_context(MicroBatches(denoiser, largest, settings.batch_size))
+        yield Evaluator(denoiser, patched, text, memory, rates, settings)
+
+
+def _check_inputs(clip, vae, training_set: TrainingSet, prompts: Sequence[str]) -> None:
+    if not len(training_set):
+        raise ValueError("The training set is empty. Give at least one image.")
+    if any(isinstance(item, Picture) for item in training_set.items):
+        if vae is None:
+            raise ModelError("The training images need a VAE to be encoded. Connect the checkpoint's VAE.")
+        if clip is None:
+            raise ModelError("The captions need a CLIP to be encoded. Connect the checkpoint's CLIP.")
+    if prompts and clip is None:
+        raise ModelError("The prompts of the preview pictures need a CLIP to be encoded. Connect the checkpoint's CLIP.")
+
+
+def _check_text_encoders(clip, loaded: Sequence[LoadedLora]) -> None:
+    for lora in loaded:
+        layout = read_layout(lora.source)
+        if clip is None and layout.groups.get("text_encoders") and lora.source.fixed.get("BASE") != 0:
+            raise LoraError(
+                f"LoRA file {lora.source.path} has {layout.groups['text_encoders']} text-encoder keys, but there is no CLIP. "
+                "Connect one, or fix BASE at 0."
+            )

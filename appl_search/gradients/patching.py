@@ -1,0 +1,109 @@
+"""Puts deltas on a model's layers for as long as a ``with`` block runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+
+import torch
+from torch import Tensor, nn
+
+from ..host import autograd
+from .deltas import LayerDeltas, OutputDeltas, Strengths
+
+
+class Patched(AbstractContextManager):
+    """Layers of ``model`` with deltas; as before again on leaving, whatever happened inside.
+
+    ``layers`` maps module names of ``model`` to their deltas. Set :attr:`strengths` [batch or 1, rates]
+    before each forward. Its rows are equal: all examples see the same rates, and each row gets the
+    gradient of its own example. Layers that use the same rates share one gathered copy, so that autograd
+    sees one node per block and not one per layer. It is gathered at once, not in a layer, so that a layer
+    that runs again in backward does exactly the same again. With None the model is the plain one.
+    """
+
+    def __init__(self, model: nn.Module, layers: Mapping[str, LayerDeltas | OutputDeltas]):
+        self.model = model
+        self._modules = [(model.get_submodule(name), deltas) for name, deltas in layers.items()]
+        self._used = {layer.rates for layer in layers.values()}
+        self._stack = ExitStack()
+        self.strengths = None
+
+    @property
+    def strengths(self) -> Tensor | None:
+        return self._strengths
+
+    @strengths.setter
+    def strengths(self, value: Tensor | None) -> None:
+        self._strengths = value
+        if value is None:
+            self._gathered = {}
+            return
+        first = value.detach()[0]
+        numbers = first.tolist()
+        self._gathered = {
+            rates: (
+                value[:, list(rates)],
+                Strengths(tuple(numbers[rate] for rate in rates), first[list(rates)]),
+            )
+            for rates in self._used
+        }
+
+    def __enter__(self) -> Patched:
+        with ExitStack() as stack:
+            affine = [(module, deltas) for module, deltas in self._modules if isinstance(deltas, LayerDeltas)]
+            stack.enter_context(autograd.forwards_replaced(affine, self._patched_forward))
+            for module, deltas in self._modules:
+                if isinstance(deltas, OutputDeltas):
+                    stack.callback(module.register_forward_hook(self._hook(deltas)).remove)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stack.close()
+        self.strengths = None
+
+    def _patched_forward(self, module: nn.Module, deltas: LayerDeltas) -> Callable:
+        plain = module.forward
+
+        def forward(x: Tensor, *args, **kwargs) -> Tensor:
+            if self._strengths is None:
+                return plain(x, *args, **kwargs)
+            return _PatchedLayer.apply(x, *self._gathered[deltas.rates], module, deltas)
+
+        return forward
+
+    def _hook(self, deltas: OutputDeltas):
+        def add(module, inputs, output):
+            if self._strengths is None:
+                return output
+            return deltas.add(output, inputs[0], self._gathered[deltas.rates][0])
+
+        return add
+
+
+class _PatchedLayer(torch.autograd.Function):
+    """y = operation(x, patched weight, patched bias), with gradients by x and, for each example, by the strengths."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, strengths: Tensor, at: Strengths, module: nn.Module, deltas: LayerDeltas) -> Tensor:
+        with autograd.borrowed_weights(module, x) as (weight, bias):
+            y = deltas.operation.forward(x, deltas.weight(weight, at), deltas.bias(bias, at))
+            by_rank = deltas.by_rank(x, weight)
+        ctx.save_for_backward(deltas.kept(x, by_rank) if ctx.needs_input_grad[1] else None)
+        ctx.given = at, module, deltas, x.shape, len(strengths), by_rank
+        return y.detach()  # a linear layer's output is a view, which the host could not change in place
+
+    @staticmethod
+    def backward(ctx, grad_y: Tensor):
+        (kept,), (at, module, deltas, shape, rows, by_rank) = ctx.saved_tensors, ctx.given
+        needs_x, needs_strengths = ctx.needs_input_grad[:2]
+        grad_x = by_strength = None
+        with autograd.borrowed_weights(module, grad_y) as (weight, _):
+            if needs_strengths:
+                by_strength = deltas.gradient(grad_y, kept, by_rank, weight, at)
+                if len(by_strength) != rows:
+                    by_strength = by_strength.sum(0, keepdim=True)
+            if needs_x:
+                grad_x = deltas.operation.input_gradient(grad_y, deltas.weight(weight, at), shape)
+        return grad_x, by_strength, None, None, None

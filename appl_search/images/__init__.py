@@ -1,0 +1,1 @@
+"""Training pictures and captions. Knows no host."""

@@ -1,0 +1,1 @@
+"""The search: draws, steps, methods, and the result."""

@@ -1,0 +1,126 @@
+"""What a search found, how it got there, and both as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..loras.files import LoraLayout
+from ..settings import SearchSettings
+from ..weights.block_weights import BlockWeights
+from .penalty_path import PenaltyPath, Solution
+
+SCHEMA = "appl-search/1"
+
+
+@dataclass(frozen=True)
+class History:
+    """The way of a search, in fp32.
+
+    ``block_weights`` [steps + 1, LoRAs, 20]: before the first and after each step. ``loss`` [steps]:
+    each batch's denoising loss, without the penalty. ``penalty`` [steps]: sum |rate|, negative ones
+    with their extra weight, at the rates that the batch was evaluated at, before the factor
+    ``SearchSettings.penalty``.
+    """
+
+    block_weights: Tensor
+    loss: Tensor
+    penalty: Tensor
+
+
+@dataclass(frozen=True)
+class PathPoint:
+    """Block weights that the search's model gives for another penalty, and the denoising loss predicted there."""
+
+    penalty: float
+    predicted_loss: float
+    block_weights: tuple[BlockWeights, ...]
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Block weights of each LoRA, in the order they were given, and everything to tell how they came about.
+
+    ``samples``: draws used. ``seconds``: of the search alone. ``prediction``: "eps" or "v".
+    ``penalty_path``: of the method gauss-newton, else None.
+    """
+
+    block_weights: tuple[BlockWeights, ...]
+    history: History
+    settings: SearchSettings
+    samples: int
+    seconds: float
+    prediction: str
+    penalty_path: PenaltyPath | None = None
+
+    def path(self, points: int = 40) -> list[PathPoint]:
+        """Block weights over a grid of penalties, from 0 to the one that switches all off.
+
+        From the search's last quadratic model, without another look at the images; empty for a method
+        that has no such model.
+        """
+        solutions = self.penalty_path.grid(points) if self.penalty_path is not None else []
+        return [PathPoint(s.penalty, s.predicted_loss, self._weights(s)) for s in solutions]
+
+    def at_penalty(self, penalty: float) -> SearchResult:
+        """This result with the block weights for another penalty. ValueError where :meth:`path` is empty."""
+        if self.penalty_path is None:
+            raise ValueError(f"A search by {self.settings.method} has no path of penalties. Use the method gauss-newton.")
+        weights = self._weights(self.penalty_path.at(penalty))
+        return replace(self, block_weights=weights, settings=replace(self.settings, penalty=penalty))
+
+    def _weights(self, solution: Solution) -> tuple[BlockWeights, ...]:
+        layouts = [weights.layout for weights in self.block_weights]
+        return block_weights_of(layouts, solution.values, solution.stderr)
+
+    def to_json(self) -> str:
+        """All of the result as JSON that people can read: rates by block name, one line per step."""
+        data = {
+            "schema": SCHEMA,
+            "loras": [weights.to_dict() for weights in self.block_weights],
+            "settings": self.settings.to_dict(),
+            "samples": self.samples,
+            "seconds": self.seconds,
+            "prediction": self.prediction,
+            "penalty_path": self.penalty_path.to_dict() if self.penalty_path is not None else None,
+            "history": {
+                "loss": self.history.loss.tolist(),
+                "penalty": self.history.penalty.tolist(),
+                "block_weights": self.history.block_weights.tolist(),
+            },
+        }
+        return re.sub(r"\[[^\[\]{}]*\]", lambda row: re.sub(r"\s+", " ", row[0]), json.dumps(data, indent=2))
+
+    @classmethod
+    def from_json(cls, text: str) -> SearchResult:
+        """The inverse of :meth:`to_json`. Raises ValueError for anything else, saying what is wrong."""
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"The saved result is not JSON ({error}). Expected a file written by this pack.") from error
+        schema = data.get("schema") if isinstance(data, dict) else None
+        if schema != SCHEMA:
+            raise ValueError(f"The saved result has schema {schema!r}, expected {SCHEMA!r}. It was not written by this version of the pack.")
+        missing = [key for key in ("loras", "settings", "samples", "seconds", "prediction", "history") if key not in data]
+        if missing:
+            raise ValueError(f"The saved result has no {', '.join(missing)}. The file is incomplete.")
+        history = data["history"]
+        return cls(
+            tuple(BlockWeights.from_dict(lora) for lora in data["loras"]),
+            History(*(torch.tensor(history[key]) for key in ("block_weights", "loss", "penalty"))),
+            SearchSettings.from_dict(data["settings"]),
+            data["samples"],
+            data["seconds"],
+            data["prediction"],
+            PenaltyPath.from_dict(data["penalty_path"]) if data.get("penalty_path") is not None else None,
+        )
+
+
+def block_weights_of(layouts: Iterable[LoraLayout], values: Tensor, stderr: Tensor) -> tuple[BlockWeights, ...]:
+    """[LoRAs, 20] rates and standard errors -> one set of block weights for each LoRA."""
+    return tuple(BlockWeights(*parts) for parts in zip(layouts, values.tolist(), stderr.tolist()))

@@ -1,0 +1,131 @@
+"""Inspire Pack's vector: one number for each block that *this* LoRA has, in the order of its keys.
+
+Source of the rules: ``inspire/lora_block_weight.py`` of ComfyUI-Inspire-Pack (September 2025), seen running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain, repeat
+
+from ...architectures.blocks import BASE, BLOCK_NAMES, MID, NUM_BLOCKS, block_of_group
+from ...loras.files import LoraLayout
+from ..block_weights import BlockWeights
+from .base import shortened, title
+from .decimals import read_number, write_number
+
+#: A shorter vector is taken for the name of a preset.
+LEAST = 12
+#: What the letters A and B stand for unless the node's widgets say otherwise; a and b are half of it.
+LETTER_A, LETTER_B = 4.0, 1.0
+_RANDOM = frozenset("RrUu")
+
+_SECTIONS = ("input_blocks", "middle_block", "output_blocks")
+
+
+def unet_groups(layout: LoraLayout, section: str) -> list[str]:
+    """The parts of a section ("input_blocks") that the LoRA has keys for, in order."""
+    groups = (f"{section}.{number}" for number in range(9))
+    return [group for group in groups if layout.groups.get(group, 0)]
+
+
+def positions(layout: LoraLayout) -> list[list[str]]:
+    """What each number after the first one rates: one group or, where Inspire cannot tell them apart, several.
+
+    The position advances when the number of a key's block differs from that of the key before it, whatever the
+    section. So blocks without keys have no position, the three parts of the middle block have one each, and
+    neighbours like middle_block.1 and output_blocks.1 (with no output_blocks.0 between) share one.
+    """
+    result: list[list[str]] = []
+    last = None
+    for section in _SECTIONS:
+        for group in unet_groups(layout, section):
+            number = group.partition(".")[2]
+            if number == last:
+                result[-1].append(group)
+            else:
+                result.append([group])
+            last = number
+    return result
+
+
+def write_vector(weights: BlockWeights, digits: int) -> str:
+    """The vector of these rates; groups that share a position get theirs once per key, separated by spaces."""
+    keys = weights.layout.groups
+    entries = [write_number(weights.values[BASE], digits)]
+    for groups in positions(weights.layout):
+        rates: list[str] = []
+        for group in groups:
+            rates += [write_number(weights.values[block_of_group(group)], digits)] * keys[group]
+        while len(rates) > 1 and rates[-1] == rates[-2]:  # the last rate holds for all keys that are left
+            rates.pop()
+        entries.append(" ".join(rates))
+    return ",".join(entries + ["0"] * (LEAST - len(entries)))
+
+
+def read_vector(text: str, layout: LoraLayout, letters: Mapping[str, float], surplus: bool = False) -> BlockWeights:
+    """The rates of a vector. ``letters``: values of A and B. ``surplus``: more values than positions are all right.
+
+    Raises ValueError for another number of values than this LoRA has positions for (or at least 12), for a random
+    rate, and where keys of one of our 20 blocks get different rates.
+    """
+    entries = text.split(",")
+    places = [["BASE"], *positions(layout)]
+    enough = len(entries) >= max(len(places), LEAST)
+    if not enough or (len(entries) > len(places) >= LEAST and not surplus):
+        raise ValueError(
+            f"{title(layout)}: {_expected(places)}; got {len(entries)}: {shortened(text)}. "
+            "Give a number for each of these, or all 20 blocks as format 'plain'."
+        )
+    letters = {**letters, **{letter.lower(): value / 2 for letter, value in letters.items()}}
+    places += [[]] * (len(entries) - len(places))
+    numbers = [
+        _read_entry(entry, letters, f"{title(layout)}, {_name(groups)}")
+        for entry, groups in zip(entries, places, strict=True)
+    ]
+    rates: dict[int, dict[tuple[str, float], None]] = {}
+    for groups, given in zip(places[1:], numbers[1:], strict=True):
+        keys = [group for group in groups for _ in range(layout.groups[group])]
+        for group, rate in zip(keys, chain(given, repeat(given[-1])), strict=False):
+            rates.setdefault(block_of_group(group), {})[group, rate] = None
+    values = [0.0] * NUM_BLOCKS
+    values[BASE] = numbers[0][0]  # of a sub-vector Inspire uses the first number there
+    for block, found in rates.items():
+        values[block] = _only_rate(block, found, layout)
+    return BlockWeights(layout, tuple(values))
+
+
+def _only_rate(block: int, found: Iterable[tuple[str, float]], layout: LoraLayout) -> float:
+    """The rate of a block from the (group, rate) pairs of its keys."""
+    first, *others = dict.fromkeys(rate for _, rate in found)
+    if others:
+        parts = ", ".join(f"{group} {rate:g}" for group, rate in found)
+        raise ValueError(
+            f"{title(layout)}: the vector gives {BLOCK_NAMES[block]} different rates ({parts}), and here a block has "
+            "one. Write one number for all of it."
+        )
+    return first
+
+
+def _read_entry(entry: str, letters: Mapping[str, float], what: str) -> list[float]:
+    rates = []
+    for part in entry.strip().split(" "):
+        if part in _RANDOM:
+            raise ValueError(f"{what}: {part!r} is a random rate, drawn anew on each use. Expected a number.")
+        rates.append(letters[part] if part in letters else read_number(part, what, plain=True))
+    return rates
+
+
+def _name(groups: list[str]) -> str:
+    blocks = []
+    for group in groups:
+        block = block_of_group(group)
+        blocks.append(f"MID ({group})" if block == MID else BLOCK_NAMES[block])
+    return "+".join(blocks) or "padding"
+
+
+def _expected(places: list[list[str]]) -> str:
+    names = ", ".join(_name(groups) for groups in places)
+    if len(places) < LEAST:
+        return f"expected {LEAST} values or more: {names}, and padding"
+    return f"expected {len(places)} values: {names}"

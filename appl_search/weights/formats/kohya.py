@@ -1,0 +1,35 @@
+"""The line that the published search prints."""
+
+from __future__ import annotations
+
+import re
+
+from ...loras.files import LoraLayout
+from ..block_weights import BlockWeights
+from .base import shortened, title
+from .decimals import DEFAULT_DIGITS
+from .plain import Plain
+
+_LINE = re.compile(r"Network \d+ weights: *([^\r\n]*)")
+
+
+class Kohya(Plain):
+    """``Network 0 weights: 0.500,...`` (kohya-ss/sd-scripts, ``NetworkApplicationWeights.print_parameters``).
+
+    The program numbers its LoRAs from 0 and prints three decimals, zeros at the end included.
+    """
+
+    name = "kohya"
+    label = "sd-scripts (train_network_appl_weights.py): printed line"
+
+    def write(self, weights: BlockWeights, digits: int = DEFAULT_DIGITS) -> str:
+        return f"Network 0 weights: {self.write_rates(weights, digits, trim=False)}"
+
+    def parse(self, text: str, layout: LoraLayout) -> BlockWeights:
+        lines = _LINE.findall(text)
+        if len(lines) != 1:
+            raise ValueError(
+                f"{title(layout)}: expected one line 'Network 0 weights: ...', got {len(lines)} in {shortened(text)}. "
+                "Give the last one of this LoRA alone."
+            )
+        return super().parse(lines[0], layout)

@@ -1,0 +1,24 @@
+"""SD.Next: A1111's tag, read a little differently."""
+
+from __future__ import annotations
+
+from ...architectures.blocks import UNET_OTHER
+from ..block_weights import BlockWeights
+from .a1111 import A1111Tag
+from .tags import name_warnings
+
+
+class SdNext(A1111Tag):
+    """Source: SD.Next's ``modules/lora/lora_blocks.py`` (2026): BASE is ours but for the U-Net's last layers."""
+
+    name = "sdnext"
+    label = "SD.Next: tag for the prompt"
+
+    def warnings(self, weights: BlockWeights) -> list[str]:
+        found = name_warnings(weights.name, self.forbidden)
+        if weights.layout.groups.get(UNET_OTHER, 0) and weights["BASE"] != weights["OUT08"]:
+            found.append(
+                "The U-Net's conv_norm_out and conv_out follow OUT08 there, not BASE: if "
+                f"{weights.name!r} has keys for them, they get {weights['OUT08']:g} instead of {weights['BASE']:g}."
+            )
+        return found

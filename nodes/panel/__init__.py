@@ -1,0 +1,1 @@
+"""What the search node and its panel on the page tell each other."""

@@ -1,0 +1,130 @@
+"""The running search and the panel on the page: what it is told, and what it asks for.
+
+Messages of the type EVENT go to the page that queued the search: {"kind": "start"} with the LoRAs, "step" with what is
+new since the last one, "previews" with the sheet of preview pictures, "end" for a search that was cut off. A finished
+one is in the node's `ui`, which ComfyUI sends itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...appl_search import LoraSource, SearchSettings
+from ...appl_search.architectures.blocks import BLOCK_NAMES
+from ...appl_search.loras.files import read_layout
+from ...appl_search.searching.loop import Event
+from ..support.common import Json
+from . import state as panel_state
+
+EVENT = "appl_search.progress"
+SECONDS_BETWEEN = 1 / 6
+
+_running: dict[str, Live] = {}
+
+
+def server() -> Any:
+    """ComfyUI's server, which it has imported before any node; None in a program or a test that has none."""
+    return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+
+
+def workflow_id(extra_pnginfo: Mapping[str, Any] | None) -> str | None:
+    """The id that the page gave the workflow: several workflows may have a node of the same id."""
+    workflow = (extra_pnginfo or {}).get("workflow")
+    return workflow.get("id") if isinstance(workflow, Mapping) else None
+
+
+class Live:
+    """Tells the page how a search goes, inside a ``with`` block. ``finish``: ends the search at its next step."""
+
+    def __init__(self, node_id: str | None, workflow: str | None, sources: Sequence[LoraSource], settings: SearchSettings):
+        self._node = node_id
+        self._server = server()
+        self._finish = threading.Event()
+        self._sent_at = 0.0
+        self._sent_steps = 0
+        self._loss: list[float] = []
+        self._head: Json = {"node": node_id, "workflow": workflow, "prompt": getattr(self._server, "last_prompt_id", None)}
+        self._start: Json = {
+            "loras": [panel_state.lora(read_layout(source)) for source in sources],
+            "rates": [[source.start.get(block, settings.init) for block in BLOCK_NAMES] for source in sources],
+            "method": settings.method,
+            "penalty": settings.penalty,
+            "steps": settings.steps,
+            "total": settings.samples,
+            **panel_state.formats(),
+        }
+        self._last: Event | None = None
+        self._previews: Json = {}
+
+    def __enter__(self) -> Live:
+        if self._node is not None:
+            _running[self._node] = self
+        self._send("start", self._start)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._node is not None:
+            _running.pop(self._node, None)
+
+    def __call__(self, event: Event) -> bool:
+        """Whether the search is to finish with what it has."""
+        self._loss.append(event.loss)
+        self._last = event
+        now = time.monotonic()
+        if now - self._sent_at >= SECONDS_BETWEEN:
+            self._send("step", _step(event, self._loss[self._sent_steps :]))
+            self._sent_at, self._sent_steps = now, len(self._loss)
+        return self._finish.is_set()
+
+    def previews(self, sheet: Json) -> None:
+        """``sheet``: where the preview pictures so far are, of :func:`nodes.panel.preview_sheet.sheet_at`."""
+        self._previews = {"previews": sheet}
+        self._send("previews", self._previews)
+
+    def finish(self) -> None:
+        self._finish.set()
+
+    def cut_off(self, state: Json | None) -> None:
+        """The search ended by an error or by Cancel; ``state``: what is left of it, for the panel."""
+        self._send("end", {"state": state})
+
+    def snapshot(self) -> Json:
+        """All the messages so far in one, for a page that was loaded again."""
+        steps = _step(self._last, self._loss) if self._last is not None else {}
+        return {**self._head, "kind": "start", **self._start, **steps, **self._previews}
+
+    def _send(self, kind: str, data: Json) -> None:
+        client = getattr(self._server, "client_id", None)
+        if client is not None:
+            self._server.send_sync(EVENT, {**self._head, "kind": kind, **data}, client)
+
+
+def _step(event: Event, loss: Sequence[float]) -> Json:
+    """A step as the page gets it. ``loss``: of this step, and of those before that the page does not know."""
+    result = event.result()
+    return {
+        "step": event.step,
+        "samples": event.samples,
+        "seconds": round(event.seconds, 2),
+        "rates": [panel_state.rates(row) for row in event.block_weights.tolist()],
+        "errors": [panel_state.errors(weights) for weights in result.block_weights],
+        "loss": [panel_state.significant(value) for value in loss],
+        "single": panel_state.single(result),
+    }
+
+
+def finish(node_id: str) -> bool:
+    """Asks a node's search to finish with what it has; whether one is running there."""
+    live = _running.get(node_id)
+    if live is not None:
+        live.finish()
+    return live is not None
+
+
+def snapshots() -> list[Json]:
+    """Of all running searches."""
+    return [live.snapshot() for live in list(_running.values())]

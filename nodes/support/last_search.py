@@ -1,0 +1,53 @@
+"""The last search of a node, so that another point of its penalty path needs no new search."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ...appl_search import LoraSource, PreviewSettings, SearchResult, SearchSettings
+from ...appl_search.loras.files import read_layout
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that a search depends on.
+
+    ComfyUI hands over the same objects until something before the node changes, and nodes never change an object in
+    place: the same objects are the same models and images. They are not kept alive here.
+    """
+
+    objects: tuple[weakref.ref | None, ...]
+    sha256: tuple[str, ...]
+    settings: SearchSettings
+    previews: PreviewSettings | None
+
+    @classmethod
+    def of(
+        cls,
+        objects: Sequence[object | None],
+        sources: Sequence[LoraSource],
+        settings: SearchSettings,
+        previews: PreviewSettings | None,
+    ) -> Inputs:
+        """``objects``: those that the node was given; None for an input without a link."""
+        references = tuple(None if one is None else weakref.ref(one) for one in objects)
+        return cls(references, tuple(read_layout(source).sha256 for source in sources), settings, previews)
+
+    def are(self, others: Inputs) -> bool:
+        """Whether these inputs give the same search. Never so when one of the objects is gone."""
+        gone = any(reference is not None and reference() is None for reference in self.objects)
+        return not gone and self == others
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A search that was done, its file below output/block_weights, and its preview pictures [n, height, width, 3]."""
+
+    inputs: Inputs
+    result: SearchResult
+    file: str
+    pictures: Tensor | None

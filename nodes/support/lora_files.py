@@ -1,0 +1,34 @@
+"""LoRA files by the names that widgets show: the user's own, and the demo's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import folder_paths
+
+from ...appl_search import LoraError, demo
+
+DEMO_PREFIX = "[demo] "
+
+
+def lora_names() -> list[str]:
+    """The user's LoRAs as ComfyUI lists them, then the demo's."""
+    return [*folder_paths.get_filename_list("loras"), *(DEMO_PREFIX + name for name in demo.lora_paths())]
+
+
+def lora_path(name: str) -> Path:
+    """The file behind a name of :func:`lora_names`. Raises LoraError when there is none (any more)."""
+    if name.startswith(DEMO_PREFIX):
+        path = demo.lora_paths().get(name.removeprefix(DEMO_PREFIX))
+    else:
+        path = folder_paths.get_full_path("loras", name)
+    if path is None:
+        raise LoraError(
+            f"There is no LoRA {name!r}. Put the file into one of ComfyUI's loras folders, refresh the page (R) and choose it again."
+        )
+    return Path(path)
+
+
+def lora_paths_of_stem(stem: str) -> list[Path]:
+    """All LoRA files whose name without folder and ending is ``stem``; several folders may have one."""
+    return [path for path in map(lora_path, lora_names()) if path.stem == stem]

@@ -1,0 +1,33 @@
+"""Block weights in words and as tables, for people."""
+
+from __future__ import annotations
+
+import math
+
+from ...appl_search import BlockWeights, SearchResult
+from ...appl_search.architectures.blocks import BLOCK_NAMES, NUM_BLOCKS
+
+
+def summary(result: SearchResult) -> str:
+    """How a search went, and the rates of each of its LoRAs."""
+    settings = result.settings
+    steps = len(result.history.loss)
+    head = f"{settings.method}: {result.samples} samples in {steps} steps and {result.seconds:.0f} s, penalty {settings.penalty:g}, seed {settings.seed}"
+    return "\n\n".join([head, *map(_paragraph, result.block_weights)])
+
+
+def table(weights: BlockWeights) -> list[list]:
+    """[block, rate, standard error or None] of each block that the LoRA has, ready for JSON."""
+    return [
+        [BLOCK_NAMES[i], weights.values[i], None if math.isnan(weights.stderr[i]) else weights.stderr[i]]
+        for i in range(NUM_BLOCKS)
+        if weights.present[i]
+    ]
+
+
+def _paragraph(weights: BlockWeights) -> str:
+    return "\n".join([weights.name, *(_line(*row) for row in table(weights))])
+
+
+def _line(block: str, rate: float, error: float | None) -> str:
+    return f"{block:<5} {rate:7.3f}" + ("" if error is None else f" ± {error:.3f}")
