@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..appl_search import LoraSource
-from ..appl_search.architectures.blocks import BLOCK_NAMES
 from ..appl_search.host import loras
+from ..appl_search.loras.files import read_layout
 from .support.common import CATEGORY
 from .support.lora_files import lora_names, lora_path
 
@@ -41,5 +43,6 @@ class LoadLearnableLora:
         }  # fmt: skip
 
     def load(self, model, lora_name: str, init: float, clip=None) -> tuple:
-        source = LoraSource(lora_path(lora_name), start={block: init for block in BLOCK_NAMES})
-        return loras.add_learnable(model, clip, source, init)
+        source = LoraSource(lora_path(lora_name))
+        blocks = read_layout(source).architecture.blocks
+        return loras.add_learnable(model, clip, replace(source, start=dict.fromkeys(blocks, init)), init)

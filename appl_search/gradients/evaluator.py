@@ -45,7 +45,7 @@ class Evaluator:
         return [example.latent.shape for example in self.examples]
 
     def losses(self, draw: Draw, rates: Tensor) -> Tensor:
-        """Weighted denoising loss of each draw [b], in fp64 on the CPU. ``rates`` [LoRAs * 20]."""
+        """Weighted denoising loss of each draw [b], in fp64 on the CPU. ``rates`` [LoRAs, blocks]."""
         out = torch.empty(len(draw), dtype=torch.float64)
 
         def work(rows: list[int]) -> None:
@@ -59,10 +59,10 @@ class Evaluator:
     def gradients(self, draw: Draw, rates: Tensor, probes: int = 0) -> Gradients:
         """Losses and their per-example gradients by the search's parameters, and probes for the first examples.
 
-        ``rates`` [LoRAs * 20].
+        ``rates`` [LoRAs, blocks].
         """
         losses = torch.empty(len(draw), dtype=torch.float64)
-        by_rate = torch.zeros(2, len(draw), len(rates), dtype=torch.float64)
+        by_rate = torch.zeros(2, len(draw), rates.numel(), dtype=torch.float64)
         probe_noise = [torch.randn(noise.shape, generator=self._probe_noise) for noise in draw.noise[:probes]]
 
         def work(rows: list[int]) -> None:
@@ -85,7 +85,7 @@ class Evaluator:
         return Gradients(losses, by_gradient, by_probe[:probes])
 
     def sample(self, wanted: PreviewSettings, rates: Tensor) -> Tensor:
-        """Latent [4, height / 8, width / 8], in the VAE's scale, of a picture at ``rates`` [LoRAs * 20].
+        """Latent [4, height / 8, width / 8], in the VAE's scale, of a picture at ``rates`` [LoRAs, blocks].
 
         Its prompts are among those that :func:`opened` was told of.
         """
@@ -104,7 +104,7 @@ class Evaluator:
         return list(groups.values())
 
     def _strengths(self, rates: Tensor, batch: int) -> Tensor:
-        return rates.to(self.denoiser.device, torch.float32).expand(batch, -1).clone()
+        return rates.flatten().to(self.denoiser.device, torch.float32).expand(batch, -1).clone()
 
     def _forward(self, draw: Draw, rows: list[int], strengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(prediction, residual in fp32, weights [b, 1, 1, 1], weighted losses [b])."""
@@ -146,14 +146,14 @@ class TextConditioning:
         self._prompts = {} if searched else {prompt: conditioning.encode_caption(clip, prompt) for prompt in prompts}
 
     def of_prompt(self, prompt: str, strengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(context [1, tokens, c], pooled [1, p]) of a prompt; ``strengths`` [1, LoRAs * 20]."""
+        """(context [1, tokens, c], pooled [1, p]) of a prompt; ``strengths`` [1, LoRAs * blocks]."""
         if not self._searched:
             return self._prompts[prompt]
         self._patched.strengths = strengths.to(self._clip.patcher.load_device)
         return conditioning.encode_caption(self._clip, prompt)
 
     def batch(self, indices: list[int], strengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(context [b, tokens, c], vector [b, adm channels]) on the device; ``strengths`` [b, LoRAs * 20]."""
+        """(context [b, tokens, c], vector [b, adm channels]) on the device; ``strengths`` [b, LoRAs * blocks]."""
         where = self._denoiser.device
         if not self._searched:
             contexts = [self.examples[i].context[None] for i in indices]
@@ -202,12 +202,13 @@ def opened(
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         patched_text, text_is_searched = None, False
-        if clip is not None and (text_layers := layer_deltas(clip.cond_stage_model, loaded)):
+        if clip is not None and (text_layers := layer_deltas(clip.cond_stage_model, loaded, rates.architecture)):
             device.load([clip.patcher])
             stack.enter_context(autograd.gradients_allowed(clip.cond_stage_model))
             patched_text = stack.enter_context(Patched(clip.cond_stage_model, text_layers))
-            patched_text.strengths = rates.all_rates(rates.start).float()[None].to(clip.patcher.load_device)
-            text_is_searched = any(rates.parameter_of[rate] >= 0 for layer in text_layers.values() for rate in layer.rates)
+            patched_text.strengths = rates.all_rates(rates.start).float().flatten()[None].to(clip.patcher.load_device)
+            searched = set(rates.searched.tolist())
+            text_is_searched = any(rate in searched for layer in text_layers.values() for rate in layer.rates)
         with torch.no_grad():
             examples = encode(
                 training_set,
@@ -226,7 +227,7 @@ def opened(
         if text_is_searched:
             stack.enter_context(conditioning.loaded_already(clip))
         stack.enter_context(autograd.gradients_allowed(denoiser.model))
-        patched = stack.enter_context(Patched(denoiser.model, layer_deltas(denoiser.model, loaded)))
+        patched = stack.enter_context(Patched(denoiser.model, layer_deltas(denoiser.model, loaded, rates.architecture)))
         memory = stack.enter_context(MicroBatches(denoiser, largest, settings.batch_size))
         yield Evaluator(denoiser, patched, text, memory, rates, settings)
 

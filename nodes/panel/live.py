@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...appl_search import LoraSource, SearchSettings
-from ...appl_search.architectures.blocks import BLOCK_NAMES
 from ...appl_search.loras.files import read_layout
 from ...appl_search.searching.loop import Event
 from ..support.common import Json
@@ -48,9 +47,14 @@ class Live:
         self._sent_steps = 0
         self._loss: list[float] = []
         self._head: Json = {"node": node_id, "workflow": workflow, "prompt": getattr(self._server, "last_prompt_id", None)}
+        layouts = [read_layout(source) for source in sources]
         self._start: Json = {
-            "loras": [panel_state.lora(read_layout(source)) for source in sources],
-            "rates": [[source.start.get(block, settings.init) for block in BLOCK_NAMES] for source in sources],
+            "loras": [panel_state.lora(layout) for layout in layouts],
+            "rates": [
+                [source.start.get(block, settings.init) for block in layout.architecture.blocks]
+                for source, layout in zip(sources, layouts)
+            ],
+            **panel_state.blocks(layouts[0].architecture),
             "method": settings.method,
             "penalty": settings.penalty,
             "steps": settings.steps,

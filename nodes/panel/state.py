@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...appl_search import BlockWeights, SearchResult
-from ...appl_search.architectures.blocks import NUM_BLOCKS, block_of_group
+from ...appl_search.architectures import DEFAULT, Architecture, named
 from ...appl_search.loras.files import LoraLayout
 from ...appl_search.weights.formats import FORMATS
 from ..support.common import DEFAULT_FORMAT, Json
@@ -17,11 +17,20 @@ PATH_POINTS = 40
 
 
 def lora(layout: LoraLayout) -> Json:
-    """Which LoRA it is, and how many of its keys each of the 20 blocks has."""
-    keys = [0] * NUM_BLOCKS
-    for group, count in layout.groups.items():
-        keys[block_of_group(group)] += count
-    return {"name": layout.name, "sha256": layout.sha256, "groups": dict(layout.groups), "keys": keys}
+    """Which LoRA it is, and how many of its keys each block has."""
+    return {
+        "name": layout.name,
+        "sha256": layout.sha256,
+        "architecture": layout.architecture.name,
+        "groups": dict(layout.groups),
+        "keys": list(layout.keys),
+    }
+
+
+def blocks(architecture: Architecture) -> Json:
+    """The blocks that rates are for, in their order, a sentence about each, and the sections that they stand in."""
+    sections = [{"name": section.name, "first": section.first, "count": section.count} for section in architecture.sections]
+    return {"blocks": list(architecture.blocks), "sections": sections, "about": list(architecture.about)}
 
 
 def whole(result: SearchResult, file: str, previews: Json | None = None, chosen: float | None = None) -> Json:
@@ -48,6 +57,7 @@ def whole(result: SearchResult, file: str, previews: Json | None = None, chosen:
         "single": single(result),
         "loras": [_found(weights) for weights in result.block_weights],
         **formats(),
+        **blocks(result.block_weights[0].layout.architecture),
         "path": [
             {
                 "penalty": point.penalty,
@@ -88,7 +98,7 @@ def strings_of(asked: Sequence[Mapping[str, Any]]) -> list[Json]:
     try:
         found = [
             BlockWeights(
-                LoraLayout(str(one["name"]), str(one["sha256"]), {str(k): int(v) for k, v in one["groups"].items()}),
+                _layout(one),
                 tuple(float(rate) for rate in one["rates"]),
                 tuple(math.nan if error is None else float(error) for error in one["errors"]),
             )
@@ -97,6 +107,12 @@ def strings_of(asked: Sequence[Mapping[str, Any]]) -> list[Json]:
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"Expected LoRAs with name, sha256, groups, rates and errors ({error!r}).") from error
     return [strings(weights) for weights in found]
+
+
+def _layout(asked: Mapping[str, Any]) -> LoraLayout:
+    """The inverse of :func:`lora`."""
+    groups = {str(group): int(count) for group, count in asked["groups"].items()}
+    return LoraLayout(str(asked["name"]), str(asked["sha256"]), groups, named(asked.get("architecture", DEFAULT.name)))
 
 
 def rates(values: Sequence[float]) -> list[float]:

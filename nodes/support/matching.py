@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...appl_search import BlockWeights, LoraSource, SearchResult
-from ...appl_search.architectures.blocks import BLOCK_NAMES
 from ...appl_search.loras.files import file_hash, read_layout
 from .lora_files import lora_path, lora_paths_of_stem
 
@@ -33,7 +32,7 @@ def _out_of(result: SearchResult, source: LoraSource) -> tuple[BlockWeights, lis
     for weights in result.block_weights:
         if weights.name == layout.name:
             warning = _other_file(weights, source.path, layout.sha256)
-            new = [name for name, had, has in zip(BLOCK_NAMES, weights.present, layout.present) if has and not had]
+            new = [name for name, had, has in zip(weights.blocks, weights.present, layout.present) if has and not had]
             if new:
                 warning += f" Its blocks {', '.join(new)} have no rate and stay off."
             return BlockWeights(layout, weights.values, weights.stderr), [warning]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 import torch.nn.functional as F
 
-from appl_search.architectures.blocks import NUM_BLOCKS, block_of_key
+from appl_search.architectures.sdxl import SDXL
 
 
 def factors(model, loaded) -> list[tuple]:
@@ -21,7 +21,7 @@ def factors(model, loaded) -> list[tuple]:
         for key, patch in lora.patches.items():
             module = model.get_submodule(key.rpartition(".")[0])
             up, down = (tensor.to(module.weight) for tensor in patch.weights[:2])
-            out.append((module, up, down, patch.weights[2] / down.shape[0], number * NUM_BLOCKS + block_of_key(key)))
+            out.append((module, up, down, patch.weights[2] / down.shape[0], number * len(SDXL.blocks) + SDXL.block_of_key(key)))
     return out
 
 

@@ -15,7 +15,7 @@ import models
 import naive
 import torch
 
-from appl_search.architectures.blocks import NUM_BLOCKS
+from appl_search.architectures.sdxl import SDXL
 from appl_search.gradients.layers import LoadedLora, layer_deltas
 from appl_search.gradients.patching import Patched
 from appl_search.host import autograd, loras
@@ -103,7 +103,7 @@ def _row(case: Case, patcher, folder: Path, repeats: int) -> Row:
     seed = torch.randn(inputs[0].shape, generator=generator).to(where, denoiser.dtype)
     parts = naive.factors(model, loaded)
     constants = [*model.parameters(), *(tensor for part in parts for tensor in part[1:3])]
-    strengths = torch.full((case.batch, len(sources) * NUM_BLOCKS), 0.5, device=where)
+    strengths = torch.full((case.batch, len(sources) * len(SDXL.blocks)), 0.5, device=where)
 
     def plain_forward() -> None:
         with torch.no_grad():
@@ -128,7 +128,7 @@ def _row(case: Case, patcher, folder: Path, repeats: int) -> Row:
 
     with ExitStack() as stack:
         stack.enter_context(autograd.gradients_allowed(model))
-        patched = stack.enter_context(Patched(model, layer_deltas(model, loaded)))
+        patched = stack.enter_context(Patched(model, layer_deltas(model, loaded, SDXL)))
         kept = [_kept(work, constants) for work in (plain_backward, lambda: search(0), naive_step)]
         if case.checkpointing:
             stack.enter_context(autograd.checkpointed(model))

@@ -59,7 +59,19 @@ def test_the_first_message_says_what_is_searched(sent):
     (lora,) = first["loras"]
     assert lora["name"] == "lora_a" and len(lora["keys"]) == 20 and sum(lora["keys"]) == sum(lora["groups"].values())
     assert (first["steps"], first["total"]) == (80, 160)
+    assert_blocks_of_sdxl(first)
     assert first["default_format"] in dict(first["formats"])
+
+
+def assert_blocks_of_sdxl(state: dict[str, Any]) -> None:
+    assert state["blocks"][:2] == ["BASE", "IN00"] and len(state["blocks"]) == len(state["about"]) == 20
+    assert state["sections"] == [
+        {"name": "BASE", "first": 0, "count": 1},
+        {"name": "IN", "first": 1, "count": 9},
+        {"name": "MID", "first": 10, "count": 1},
+        {"name": "OUT", "first": 11, "count": 9},
+    ]
+    assert state["about"][8] == "attention and convolutions at 1/32 of the picture's size"
 
 
 def test_few_messages_are_sent_and_no_loss_is_lost(sent, monkeypatch):
@@ -76,8 +88,8 @@ def test_steps_and_results_carry_the_best_single_strength(sent):
     # (w - 0.25)^2 in one rate: the best strength and the loss there are known.
     one = torch.ones(1, dtype=torch.float64)
     model = Quadratic(0 * one, 0.3 + 0.0625, -0.5 * one, 2 * one[None], one[None], one, 10.0, -math.inf, math.inf)
-    parameter_of = torch.tensor([-1, 0, *[-1] * 18])
-    path = PenaltyPath(model, parameter_of, torch.zeros(20, dtype=torch.float64))
+    parameter_of = torch.tensor([[-1, 0, *[-1] * 18]])
+    path = PenaltyPath(model, parameter_of, torch.zeros(1, 20, dtype=torch.float64))
     result = replace(result_for((oracle.LORA_A, {})), penalty_path=path)
     with listening() as listener:
         listener(replace(event(1), result=lambda: result))
@@ -126,6 +138,7 @@ def test_the_state_is_short_and_json(sent):
     (lora,) = state["loras"]
     assert lora["rates"][5] == 0.5 and lora["errors"][0] is None
     assert set(lora["strings"]) == {name for name, _ in state["formats"]}
+    assert_blocks_of_sdxl(state)
 
 
 def test_strings_of_rates_that_the_page_chose():

@@ -139,7 +139,7 @@ function addPanel(node) {
       if (!finishing) throw new Error(t("This search is not running any more."));
     },
     choose: (penalty) => choose(node, penalty, panel.search),
-    strings: (loras) => fetchJson("strings", { loras: loras.map(({ name, sha256, groups, rates, errors }) => ({ name, sha256, groups, rates, errors })) }),
+    strings: (loras) => fetchJson("strings", { loras: loras.map(({ name, sha256, architecture, groups, rates, errors }) => ({ name, sha256, architecture, groups, rates, errors })) }),
     address: ({ filename, subfolder, type }) => api.apiURL(`/view?${new URLSearchParams({ filename, subfolder, type })}`),
     failed,
   });

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ...architectures.blocks import UNET_OTHER
+from ...architectures import UNET_OTHER
 from ...loras.files import LoraLayout
 from ..block_weights import BlockWeights
 from .decimals import DEFAULT_DIGITS

@@ -10,7 +10,7 @@ from .decimals import DEFAULT_DIGITS
 
 
 class Format:
-    """One way to write the 20 rates of a LoRA, as one consumer reads them.
+    """One way to write the rates of a LoRA, as one consumer reads them.
 
     ``name``: the word for it in ``to_string`` and on the command line. ``label``: what people call it.
     """

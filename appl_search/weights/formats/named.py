@@ -8,7 +8,6 @@ import json
 import math
 from collections.abc import Mapping
 
-from ...architectures.blocks import BLOCK_NAMES, block_index
 from ...loras.files import LoraLayout
 from ..block_weights import BlockWeights
 from .base import Format, shortened, title
@@ -44,7 +43,7 @@ class Json(Format):
 
 
 class Csv(Format):
-    """A table of the 20 blocks with a header, for spreadsheets."""
+    """A table of all blocks with a header, for spreadsheets."""
 
     name = "csv"
     label = "Table (CSV)"
@@ -53,7 +52,7 @@ class Csv(Format):
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(_COLUMNS)
-        columns = (BLOCK_NAMES, weights.present, weights.values, weights.stderr)
+        columns = (weights.blocks, weights.present, weights.values, weights.stderr)
         for block, there, rate, error in zip(*columns, strict=True):
             known = "" if math.isnan(error) else _error(error)
             table.writerow((block, str(there).lower(), write_number(rate, digits), known))
@@ -80,13 +79,14 @@ def _as_text(rates: Mapping[str, object]) -> dict[str, str]:
 
 
 def _from_names(rates: Mapping[str, str], errors: Mapping[str, str], layout: LoraLayout) -> BlockWeights:
-    values, stderr = dict.fromkeys(BLOCK_NAMES, 0.0), dict.fromkeys(BLOCK_NAMES, math.nan)
+    blocks, block_index = layout.architecture.blocks, layout.architecture.block_index
+    values, stderr = dict.fromkeys(blocks, 0.0), dict.fromkeys(blocks, math.nan)
     for numbers, given in ((values, rates), (stderr, errors)):
         for block, text in given.items():
-            name = BLOCK_NAMES[block_index(block)]
+            name = blocks[block_index(block)]
             numbers[name] = read_number(text, f"{title(layout)}, {name}")
     named = {block_index(block) for block in rates}
-    missing = [name for i, name in enumerate(BLOCK_NAMES) if layout.present[i] and i not in named]
+    missing = [name for i, name in enumerate(blocks) if layout.present[i] and i not in named]
     if missing:
         raise ValueError(f"{title(layout)}: no rate for {', '.join(missing)}. Expected one for each block that it has.")
     return BlockWeights(layout, tuple(values.values()), tuple(stderr.values()))
