@@ -11,6 +11,7 @@ from . import state as panel_state
 from .preview_sheet import saved_sheet
 
 WEB = Path(__file__).parents[2] / "web"
+_TYPES = {".mjs": "text/javascript", ".json": "application/json"}
 
 
 def register() -> None:
@@ -64,12 +65,13 @@ def register() -> None:
         """What the files of web/js import and read.
 
         Below WEB_DIRECTORY, ComfyUI takes every .js for an extension and loads it, and it lets browsers keep old copies of
-        all but .js and .css: after an update they would mix old modules with new ones.
+        all but .js and .css: after an update they would mix old modules with new ones. The types are named here, because
+        browsers run no module of another type, and what Windows says of .mjs is up to its registry.
         """
         path = WEB / request.match_info["file"]
         if not path.is_file():
             raise web.HTTPNotFound()
-        return web.FileResponse(path, headers={"Cache-Control": "no-cache"})
+        return web.FileResponse(path, headers={"Cache-Control": "no-cache", "Content-Type": _TYPES[path.suffix]})
 
     @server.routes.post("/appl_search/strings")
     async def strings(request: web.Request) -> web.Response:
