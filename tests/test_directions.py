@@ -32,8 +32,8 @@ ALONE = {
     "accelerate": ("appl_search.cli", "appl_search.searching.team"),
     "matplotlib": ("appl_search.report", "nodes"),
 }
-#: A format lists the places of the program that reads it.
-OTHER_PROGRAMS_BLOCKS = (ROOT / "appl_search" / "weights" / "formats" / "forge_neo.py",)
+#: These list the places of the program that reads their text.
+OTHER_PROGRAMS_BLOCKS = [ROOT / "appl_search" / "weights" / "formats" / name for name in ("a1111.py", "forge_neo.py")]
 #: Circles that are known and to be opened.
 KNOWN_CIRCLES: tuple[set[str], ...] = ()
 

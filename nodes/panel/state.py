@@ -9,6 +9,7 @@ from typing import Any
 from ...appl_search import BlockWeights, SearchResult
 from ...appl_search.architectures import DEFAULT, Architecture, named
 from ...appl_search.loras.files import LoraLayout
+from ...appl_search.report.curves import running_mean
 from ...appl_search.weights.formats import FORMATS
 from ..support.common import DEFAULT_FORMAT, Json
 
@@ -27,19 +28,12 @@ def lora(layout: LoraLayout) -> Json:
     }
 
 
-def blocks(architecture: Architecture) -> Json:
-    """The blocks that rates are for, in their order, a sentence about each, and the sections that they stand in."""
-    sections = [{"name": section.name, "first": section.first, "count": section.count} for section in architecture.sections]
-    return {"blocks": list(architecture.blocks), "sections": sections, "about": list(architecture.about)}
-
-
 def whole(result: SearchResult, file: str, previews: Json | None = None, chosen: float | None = None) -> Json:
     """All that the panel shows of a result. ``file``: its JSON below output/block_weights.
 
     ``previews``: of :func:`nodes.panel.preview_sheet.saved_sheet`. ``chosen``: the penalty whose block weights the node's outputs have, None for those of the search.
     """
     settings = result.settings
-    every, loss = _curve(result.history.loss.tolist())
     return {
         "file": file,
         "chosen": chosen,
@@ -52,12 +46,11 @@ def whole(result: SearchResult, file: str, previews: Json | None = None, chosen:
         "step": len(result.history.loss),
         "samples": result.samples,
         "seconds": round(result.seconds, 1),
-        "loss": loss,
-        "every": every,
+        **_curve(result.history.loss.tolist()),
         "single": single(result),
         "loras": [_found(weights) for weights in result.block_weights],
-        **formats(),
         **blocks(result.block_weights[0].layout.architecture),
+        **formats(),
         "path": [
             {
                 "penalty": point.penalty,
@@ -76,6 +69,12 @@ def single(result: SearchResult) -> Json | None:
         return None
     best = result.penalty_path.best_single()
     return {"strengths": rates(best.strengths), "loss": significant(best.predicted_loss)}
+
+
+def blocks(architecture: Architecture) -> Json:
+    """The names of the blocks, the sections of neighbours that they form, and what each block does."""
+    sections = [{"name": section.name, "first": section.first, "count": section.count} for section in architecture.sections]
+    return {"blocks": list(architecture.blocks), "sections": sections, "about": list(architecture.about)}
 
 
 def formats() -> Json:
@@ -139,8 +138,14 @@ def _found(weights: BlockWeights) -> Json:
     }
 
 
-def _curve(loss: Sequence[float]) -> tuple[int, list[float]]:
-    """Steps per point, and the mean loss of each point's steps: at most CURVE_POINTS."""
+def _curve(loss: Sequence[float]) -> Json:
+    """At most CURVE_POINTS points, of "every" steps each: their mean "loss", and the running "mean" at their last steps."""
     every = max(1, -(-len(loss) // CURVE_POINTS))
-    parts = [loss[start : start + every] for start in range(0, len(loss), every)]
-    return every, [significant(sum(part) / len(part)) for part in parts]
+    starts = range(0, len(loss), every)
+    parts = [loss[start : start + every] for start in starts]
+    means = running_mean(loss)
+    return {
+        "every": every,
+        "loss": [significant(sum(part) / len(part)) for part in parts],
+        "mean": [significant(means[start + len(part) - 1]) for start, part in zip(starts, parts)],
+    }

@@ -27,7 +27,7 @@ def factors(model, loaded) -> list[tuple]:
 
 @contextmanager
 def hooked(parts: list[tuple], weights: torch.nn.Parameter):
-    """Hooks of all :func:`factors`; ``weights`` [LoRAs * 20] are the parameter."""
+    """Hooks of all :func:`factors`; ``weights`` [LoRAs * blocks] are the parameter."""
     handles = [part[0].register_forward_hook(_hook(*part[1:4], weights, part[4])) for part in parts]
     try:
         yield

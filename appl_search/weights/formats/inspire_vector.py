@@ -6,12 +6,13 @@ Source of the rules: ``inspire/lora_block_weight.py`` of ComfyUI-Inspire-Pack (S
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 
 from ...loras.files import LoraLayout
 from ..block_weights import BlockWeights
 from .base import shortened, title
 from .decimals import read_number, write_number
+from .plain import preset_hint
 
 #: A shorter vector is taken for the name of a preset.
 LEAST = 12
@@ -70,12 +71,12 @@ def read_vector(text: str, layout: LoraLayout, letters: Mapping[str, float], sur
     rate, and where keys of one of our blocks get different rates.
     """
     entries = text.split(",")
-    places = [["BASE"], *positions(layout)]
+    places, blocks = [["BASE"], *positions(layout)], layout.architecture.blocks
     enough = len(entries) >= max(len(places), LEAST)
     if not enough or (len(entries) > len(places) >= LEAST and not surplus):
         raise ValueError(
             f"{title(layout)}: {_expected(places, layout)}; got {len(entries)}: {shortened(text)}. "
-            f"Give a number for each of these, or all {len(layout.architecture.blocks)} blocks as format 'plain'."
+            f"Give a number for each of these, or all {len(blocks)} blocks as format 'plain'.{preset_hint(text)}"
         )
     letters = {**letters, **{letter.lower(): value / 2 for letter, value in letters.items()}}
     places += [[]] * (len(entries) - len(places))
@@ -88,21 +89,26 @@ def read_vector(text: str, layout: LoraLayout, letters: Mapping[str, float], sur
         keys = [group for group in groups for _ in range(layout.groups[group])]
         for group, rate in zip(keys, chain(given, repeat(given[-1])), strict=False):
             rates.setdefault(layout.architecture.block_of_group(group), {})[group, rate] = None
-    values = [0.0] * len(layout.architecture.blocks)
+    values = [0.0] * len(blocks)
     values[_BASE] = numbers[0][0]  # of a sub-vector Inspire uses the first number there
     for block, found in rates.items():
         values[block] = _only_rate(block, found, layout)
     return BlockWeights(layout, tuple(values))
 
 
+def spare_numbers(text: str, layout: LoraLayout) -> set[float]:
+    """The numbers of a vector that :func:`read_vector` reads, behind the last position that this LoRA has."""
+    return {read_number(number, "padding") for entry in text.split(",")[1 + len(positions(layout)) :] for number in entry.split() if number[0] not in "AaBb"}
+
+
 def _only_rate(block: int, found: Iterable[tuple[str, float]], layout: LoraLayout) -> float:
     """The rate of a block from the (group, rate) pairs of its keys."""
     first, *others = dict.fromkeys(rate for _, rate in found)
     if others:
-        parts = ", ".join(f"{group} {rate:g}" for group, rate in found)
+        parts = ", ".join(f"{group} {rate:g}" for group, rate in islice(found, 4))
         raise ValueError(
-            f"{title(layout)}: the vector gives {layout.architecture.blocks[block]} different rates ({parts}), and here a block has "
-            "one. Write one number for all of it."
+            f"{title(layout)}: the vector gives {layout.architecture.blocks[block]} different rates ({parts}), and here "
+            "a block has one. Write one number for all of it."
         )
     return first
 
