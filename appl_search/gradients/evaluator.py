@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from ..host import autograd, conditioning, device, loras, sampling
-from ..host.denoiser import Denoiser, ModelError
+from ..host.denoiser import Denoiser, ModelConds
+from ..host.errors import ModelError
 from ..images.training_set import Example, Picture, TrainingSet, encode
 from ..loras.files import LoraError, LoraSource, read_layout
 from ..settings import PreviewSettings, SearchSettings
 from .batch import Gradients
 from .layers import LoadedLora, layer_deltas
 from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
-from .objective import Draw, noisy_and_target, snr_weights
+from .objective import Draw, snr_weights
 from .patching import Patched
 from .rates import Rates
 
@@ -37,8 +38,8 @@ class Evaluator:
         self._rates, self._settings = rates, settings
         self._probe_noise = torch.Generator().manual_seed((settings.seed + 1) % 2**63)
         self.examples = text.examples
-        self.timesteps = len(denoiser.sigmas)
-        self.v_prediction = denoiser.v_prediction
+        self.timesteps = len(denoiser.schedule.sigmas)
+        self.prediction = denoiser.schedule.prediction
 
     @property
     def shapes(self) -> list[torch.Size]:
@@ -108,23 +109,22 @@ class Evaluator:
 
     def _forward(self, draw: Draw, rows: list[int], strengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(prediction, residual in fp32, weights [b, 1, 1, 1], weighted losses [b])."""
-        where = self.denoiser.device
+        where, schedule = self.denoiser.device, self.denoiser.schedule
         indices = draw.indices[rows].tolist()
-        timesteps = draw.timesteps[rows]
-        sigma = self.denoiser.sigmas[timesteps].to(where)
+        sigma = schedule.sigmas[draw.timesteps[rows]].to(where)
         latent = self.denoiser.latent_in(torch.stack([self.examples[i].latent for i in indices]).to(where))
         noise = torch.stack([draw.noise[row] for row in rows]).to(where, torch.float32)
-        noisy, target = noisy_and_target(latent, noise, sigma, self.v_prediction)
-        context, vector = self._text.batch(indices, strengths)
+        noisy = schedule.noisy(latent, noise, sigma)
+        conds = self._text.batch(indices, strengths)
         self.unet.strengths = strengths
-        prediction = self.denoiser(noisy, timesteps.to(where), context, vector)
-        residual = prediction.detach().float() - target
-        weight = snr_weights(sigma, self._settings.min_snr_gamma, self.v_prediction)[:, None, None, None]
+        prediction = self.denoiser(noisy, sigma, conds)
+        residual = prediction.detach() - schedule.output(latent, noisy, sigma)
+        weight = snr_weights(schedule.snr(sigma), schedule.scale(sigma), self._settings.min_snr_gamma)[:, None, None, None]
         return prediction, residual, weight, (weight * residual**2).flatten(1).mean(1)
 
 
 class TextConditioning:
-    """Context and vector of each example: computed once, or anew for each batch when text encoders are searched.
+    """Conditioning of each example: computed once, or anew for each batch when text encoders are searched.
 
     ``prompts``: others that will be asked for. What can be encoded once is encoded at once, while nothing keeps
     the text encoders from being moved out later.
@@ -142,7 +142,7 @@ class TextConditioning:
         self._denoiser, self._clip, self._patched, self._searched = denoiser, clip, patched, searched
         self._encoder = conditioning.CaptionEncoder(clip)
         self.examples = examples
-        self._vectors: dict[int, Tensor] = {}
+        self._conds: dict[int, ModelConds] = {}
         self._prompts = {} if searched else {prompt: conditioning.encode_caption(clip, prompt) for prompt in prompts}
 
     def of_prompt(self, prompt: str, strengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,31 +152,27 @@ class TextConditioning:
         self._patched.strengths = strengths.to(self._clip.patcher.load_device)
         return conditioning.encode_caption(self._clip, prompt)
 
-    def batch(self, indices: list[int], strengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(context [b, tokens, c], vector [b, adm channels]) on the device; ``strengths`` [b, LoRAs * 20]."""
-        where = self._denoiser.device
+    def batch(self, indices: list[int], strengths: Tensor) -> list[ModelConds]:
+        """Conditioning of each of these examples; ``strengths`` [b, LoRAs * 20]."""
         if not self._searched:
-            contexts = [self.examples[i].context[None] for i in indices]
-            vectors = [self._cached_vector(i) for i in indices]
-        else:
-            here = strengths.to(self._clip.patcher.load_device)
+            return [self._cached(i) for i in indices]
+        here = strengths.to(self._clip.patcher.load_device)
 
-            def prepare(rows: slice) -> None:
-                self._patched.strengths = here[rows]
+        def prepare(rows: slice) -> None:
+            self._patched.strengths = here[rows]
 
-            encoded = self._encoder([self.examples[i].caption for i in indices], prepare)
-            contexts = [context for context, _ in encoded]
-            vectors = [
-                self._denoiser.size_and_pooled(pooled, **self.examples[i].sizes)
-                for i, (_, pooled) in zip(indices, encoded)
-            ]
-        return torch.cat(contexts).to(where), torch.cat(vectors).to(where)
+        encoded = self._encoder([self.examples[i].caption for i in indices], prepare)
+        return [self._conds_of(i, *each) for i, each in zip(indices, encoded)]
 
-    def _cached_vector(self, index: int) -> Tensor:
-        if index not in self._vectors:
+    def _cached(self, index: int) -> ModelConds:
+        if index not in self._conds:
             example = self.examples[index]
-            self._vectors[index] = self._denoiser.size_and_pooled(example.pooled[None], **example.sizes)
-        return self._vectors[index]
+            self._conds[index] = self._conds_of(index, example.context[None], example.pooled[None])
+        return self._conds[index]
+
+    def _conds_of(self, index: int, context: Tensor, pooled: Tensor) -> ModelConds:
+        example = self.examples[index]
+        return self._denoiser.conds(context, pooled, example.sizes, example.latent.shape)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from .denoiser import ModelError
+from .errors import ModelError
 
 
 def encode_caption(clip, caption: str) -> tuple[Tensor, Tensor]:

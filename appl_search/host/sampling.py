@@ -35,7 +35,7 @@ def sample(denoiser: Denoiser, positive: Conditioning, negative: Conditioning, w
     guider = comfy.samplers.CFGGuider(patcher)
     guider.set_conds(_conditioning(positive), _conditioning(negative))
     guider.set_cfg(wanted.cfg)
-    guider.inner_model = patcher.model
+    guider.inner_model, guider.model_options = patcher.model, denoiser.model_options
     guider.conds = {name: [dict(one) for one in conds] for name, conds in guider.original_conds.items()}
     sampler = comfy.samplers.sampler_object(wanted.sampler)
     with torch.no_grad(), torch.random.fork_rng([where] if where.type == "cuda" else []), _running(patcher):
