@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from ..host import autograd, conditioning, device, loras, sampling
 from ..host.denoiser import Denoiser, ModelConds
 from ..host.errors import ModelError
+from ..host.undo import Undo
 from ..images.training_set import Example, Picture, TrainingSet, encode
 from ..loras.files import LoraError, LoraSource, read_layout
 from ..settings import PreviewSettings, SearchSettings
@@ -195,13 +196,12 @@ def opened(
     _check_inputs(clip, vae, training_set, prompts)
     loaded = [LoadedLora(source, loras.read_patches(source, model, clip)) for source in sources]
     _check_text_encoders(clip, loaded)
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
+    with torch.inference_mode(False), torch.enable_grad(), Undo() as undo:
         patched_text, text_is_searched = None, False
         if clip is not None and (text_layers := layer_deltas(clip.cond_stage_model, loaded)):
             device.load([clip.patcher])
-            stack.enter_context(autograd.gradients_allowed(clip.cond_stage_model))
-            patched_text = stack.enter_context(Patched(clip.cond_stage_model, text_layers))
+            autograd.allow_gradients(clip.cond_stage_model, undo)
+            patched_text = Patched(clip.cond_stage_model, text_layers, undo)
             patched_text.strengths = rates.all_rates(rates.start).float()[None].to(clip.patcher.load_device)
             text_is_searched = any(rates.parameter_of[rate] >= 0 for layer in text_layers.values() for rate in layer.rates)
         with torch.no_grad():
@@ -220,10 +220,11 @@ def opened(
         beside = [clip.patcher] if text_is_searched else []
         device.load([denoiser.patcher, *beside], KEPT_CHECKPOINTED * denoiser.inference_memory((1, *largest)))
         if text_is_searched:
-            stack.enter_context(conditioning.loaded_already(clip))
-        stack.enter_context(autograd.gradients_allowed(denoiser.model))
-        patched = stack.enter_context(Patched(denoiser.model, layer_deltas(denoiser.model, loaded)))
-        memory = stack.enter_context(MicroBatches(denoiser, largest, settings.batch_size))
+            conditioning.keep_loaded(clip, undo)
+        with denoiser.innermost(undo):
+            autograd.allow_gradients(denoiser.model, undo)
+            patched = Patched(denoiser.model, layer_deltas(denoiser.model, loaded), undo)
+        memory = MicroBatches(denoiser, largest, settings.batch_size, undo)
         yield Evaluator(denoiser, patched, text, memory, rates, settings)
 
 

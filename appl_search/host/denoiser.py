@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import comfy.model_base
 import comfy.samplers
@@ -13,6 +14,7 @@ from torch import Tensor
 from . import options
 from .errors import ModelError
 from .schedule import Schedule
+from .undo import Undo
 
 #: A conditioning in the host's form, ready for the U-Net: {name: comfy.conds.COND...}.
 ModelConds = dict
@@ -35,6 +37,26 @@ class Denoiser:
         self.schedule = Schedule(patcher.get_model_object("model_sampling"))
         self.model_options = options.sampling_options(patcher)
         self.one_at_a_time = options.is_patched(self.model_options)
+
+    @contextmanager
+    def innermost(self, undo: Undo) -> Iterator[None]:
+        """Makes the loaded model ready to be asked, until the end; inside, what replaces forwards goes below the host's own.
+
+        The host puts bypass LoRAs around the layers of a loaded model ("injections").
+        """
+        patcher = self.patcher
+        if hasattr(patcher, "pre_run"):  # ComfyUI since December 2024
+            undo.put(vars(self.model), "current_patcher", patcher)
+            undo.call(patcher.cleanup)
+            patcher.pre_run()
+        if not getattr(patcher, "is_injected", False):
+            yield
+            return
+        undo.call(patcher.inject_model)
+        patcher.eject_model()
+        yield
+        undo.call(patcher.eject_model)
+        patcher.inject_model()
 
     @property
     def device(self) -> torch.device:

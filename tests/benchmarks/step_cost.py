@@ -6,7 +6,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -20,6 +19,7 @@ from appl_search.gradients.layers import LoadedLora, layer_deltas
 from appl_search.gradients.patching import Patched
 from appl_search.host import autograd, loras
 from appl_search.host.denoiser import Denoiser
+from appl_search.host.undo import Undo
 from appl_search.loras.files import LoraSource
 
 
@@ -129,12 +129,13 @@ def _row(case: Case, patcher, folder: Path, repeats: int) -> Row:
         with naive.hooked(parts, weights):
             (denoiser(noisy, *rest) * seed).sum().backward()
 
-    with ExitStack() as stack:
-        stack.enter_context(autograd.gradients_allowed(model))
-        patched = stack.enter_context(Patched(model, layer_deltas(model, loaded)))
+    with torch.inference_mode(False), Undo() as undo:
+        with denoiser.innermost(undo):
+            autograd.allow_gradients(model, undo)
+            patched = Patched(model, layer_deltas(model, loaded), undo)
         kept = [_kept(work, constants) for work in (plain_backward, lambda: search(0), naive_step)]
         if case.checkpointing:
-            stack.enter_context(autograd.checkpointed(model))
+            autograd.checkpoint_blocks(model, undo)
         peaks = [_peak(work, where) for work in (plain_forward, lambda: search(0))]
         works = [plain_forward, plain_backward, lambda: search(0), lambda: search(1), naive_step]
         seconds = _medians(works, repeats, where)
