@@ -62,6 +62,10 @@ class Denoiser:
     def device(self) -> torch.device:
         return self.patcher.load_device
 
+    def sigma_at(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`Schedule.sigma_at`."""
+        return self.schedule.sigma_at(u)
+
     def latent_in(self, latent: Tensor) -> Tensor:
         """A VAE's latent in the U-Net's own scale (SDXL: times 0.13025)."""
         return self.model.process_latent_in(latent)

@@ -38,10 +38,9 @@ class Schedule:
         self._check_linear()
 
     def sigma_at(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """(sigma [b], timestep [b]) of ``u`` [b] in 0..1, where 0 is the least noise; on the CPU.
+        """(noise level [b], the host's timestep there [b]) of ``u`` [b] in 0..1, where 0 is the least noise; on the CPU.
 
-        By the host's own schedule of n noise levels: u -> level floor(u * n), and the timestep that the host tells the
-        network at this level.
+        By the host's own table of n levels: u -> level floor(u * n).
         """
         index = (u.cpu().double() * len(self.sigmas)).long().clamp_(0, len(self.sigmas) - 1)
         sigma = self.sigmas[index]
