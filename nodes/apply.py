@@ -7,7 +7,7 @@ from ..appl_search.host import loras
 from ..appl_search.weights.formats import FORMATS
 from .support.common import BLOCK_WEIGHTS, CATEGORY, LBW_MODEL, shown
 from .support.lora_files import lora_names
-from .support.matching import AUTO, chosen
+from .support.matching import AUTO, rates_for
 from .support.summary import table
 
 _MODEL = ("MODEL", {"tooltip": "The model that the LoRA is for."})
@@ -62,7 +62,7 @@ class ApplyBlockWeights:
         text: str = "",
         format: str = AUTO,
     ) -> dict:
-        source, weights, warnings = chosen(lora_name, block_weights, text, format)
+        source, weights, warnings = rates_for(lora_name, block_weights, text, format)
         patched = loras.apply(model, clip, source, weights, strength_model, strength_clip)
         return shown(patched, warnings=warnings, table=table(weights))
 
@@ -94,5 +94,5 @@ class BlockWeightsToLBW:
         text: str = "",
         format: str = AUTO,
     ) -> dict:
-        source, weights, warnings = chosen(lora_name, block_weights, text, format)
+        source, weights, warnings = rates_for(lora_name, block_weights, text, format)
         return shown((loras.lbw_model(model, clip, source, weights),), warnings=warnings, table=table(weights))
