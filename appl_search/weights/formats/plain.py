@@ -60,9 +60,11 @@ class Plain(Format):
     def matches(self, text: str, layout: LoraLayout) -> bool:
         return is_list(text) and text.count(",") + 1 == len(self.places(layout))
 
-    def spare(self, text: str, layout: LoraLayout) -> set[float]:
-        has = {name for name, there in zip(layout.architecture.blocks, layout.present, strict=True) if there}
-        return {rate for place, rate in self.rates_in(text, layout).items() if place not in has}
+    def unused(self, text: str, layout: LoraLayout) -> list[float]:
+        blocks = layout.architecture.blocks
+        used = {name for name, there in zip(blocks, layout.present, strict=True) if there}
+        used.add(blocks[0])  # BASE comes first in every format, whether a LoRA has it or not
+        return [rate for place, rate in self.rates_in(text, layout).items() if place not in used]
 
 
 def is_list(text: str) -> bool:
