@@ -19,6 +19,8 @@ from .plain import preset_hint
 LEAST = 12
 #: What the letters A and B stand for unless the node's widgets say otherwise; a and b are half of it.
 LETTER_A, LETTER_B = 4.0, 1.0
+#: No program has vectors of more values; Inspire itself would go on.
+_MOST = 100
 _RANDOM = frozenset("RrUu")
 
 _SECTIONS = ("input_blocks", "middle_block", "output_blocks")
@@ -72,7 +74,7 @@ def read_vector(text: str, layout: LoraLayout, letters: Mapping[str, float], sur
     """
     entries = text.split(",")
     places = [["BASE"], *positions(layout)]
-    enough = len(entries) >= max(len(places), LEAST)
+    enough = max(len(places), LEAST) <= len(entries) <= _MOST
     if not enough or (len(entries) > len(places) >= LEAST and not surplus):
         raise ValueError(
             f"{title(layout)}: {_expected(places)}; got {len(entries)}: {shortened(text)}. "
@@ -96,9 +98,9 @@ def read_vector(text: str, layout: LoraLayout, letters: Mapping[str, float], sur
     return BlockWeights(layout, tuple(values))
 
 
-def spare_numbers(text: str, layout: LoraLayout) -> set[float]:
-    """The numbers of a vector that :func:`read_vector` reads, behind the last position that this LoRA has."""
-    return {read_number(number, "padding") for entry in text.split(",")[1 + len(positions(layout)) :] for number in entry.split() if number[0] not in "AaBb"}
+def unused_numbers(text: str, layout: LoraLayout) -> list[float]:
+    """The padding of a vector of plain numbers that :func:`read_vector` reads."""
+    return [read_number(entry, "padding") for entry in text.split(",")[1 + len(positions(layout)) :]]
 
 
 def _only_rate(block: int, found: Iterable[tuple[str, float]], layout: LoraLayout) -> float:

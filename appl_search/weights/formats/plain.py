@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ...architectures.blocks import BLOCK_NAMES
+from ...architectures.blocks import BASE, BLOCK_NAMES
 from ...loras.files import LoraLayout
 from ..block_weights import BlockWeights
 from .base import Format, shortened, title
@@ -58,9 +58,10 @@ class Plain(Format):
     def matches(self, text: str, layout: LoraLayout) -> bool:
         return is_list(text) and text.count(",") + 1 == len(self.places)
 
-    def spare(self, text: str, layout: LoraLayout) -> set[float]:
-        has = {name for name, there in zip(BLOCK_NAMES, layout.present, strict=True) if there}
-        return {rate for place, rate in self.rates_in(text, layout).items() if place not in has}
+    def unused(self, text: str, layout: LoraLayout) -> list[float]:
+        used = {name for name, there in zip(BLOCK_NAMES, layout.present, strict=True) if there}
+        used.add(BLOCK_NAMES[BASE])  # comes first in every format, whether a LoRA has it or not
+        return [rate for place, rate in self.rates_in(text, layout).items() if place not in used]
 
 
 def is_list(text: str) -> bool:
