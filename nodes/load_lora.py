@@ -1,4 +1,4 @@
-"""A LoRA on a MODEL whose block weights are to be found."""
+"""The node that loads a LoRA whose block weights are to be searched."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .support.widgets import widgets
 
 
 class LoadLearnableLora:
-    """Marks a LoRA for the search; until then it acts as the stock loader does at strength ``init``."""
+    """Marks a LoRA for the search. Until it is searched, it acts as the stock loader's LoRA does at strength ``init``."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = (

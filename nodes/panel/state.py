@@ -31,7 +31,8 @@ def lora(layout: LoraLayout) -> Json:
 def of_result(result: SearchResult, file: str, previews: Json | None = None, chosen: float | None = None) -> Json:
     """All that the panel shows of a result. ``file``: its JSON below output/block_weights.
 
-    ``previews``: of :func:`nodes.panel.preview_sheet.saved_sheet`. ``chosen``: the penalty whose block weights the node's outputs have, None for those of the search.
+    ``previews``: of :func:`nodes.panel.preview_sheet.saved_sheet`. ``chosen``: the penalty whose block weights
+    the node's outputs have, None for those of the search.
     """
     settings = result.settings
     return {
@@ -115,17 +116,17 @@ def _layout(asked: Mapping[str, Any]) -> LoraLayout:
 
 
 def rates(values: Sequence[float]) -> list[float]:
-    """Rates with as many decimals as anyone can use."""
+    """Rates rounded to 4 decimals, which is finer than anyone sets them."""
     return [round(value, 4) for value in values]
 
 
 def errors(weights: BlockWeights) -> list[float | None]:
-    """Standard errors as JSON can have them: it knows no NaN."""
+    """Standard errors for JSON, which has no NaN: None where there is none."""
     return [None if math.isnan(error) else significant(error, 3) for error in weights.stderr]
 
 
 def significant(value: float, digits: int = 5) -> float:
-    """A loss, whose size differs from model to model, without the digits that are noise."""
+    """A number rounded to this many significant digits: losses differ in size from model to model."""
     return float(f"{value:.{digits}g}")
 
 

@@ -1,4 +1,4 @@
-"""Which block weights are for a LoRA file, and which LoRA file is for block weights."""
+"""Finds the block weights for a LoRA file, and the LoRA file for block weights."""
 
 from __future__ import annotations
 
