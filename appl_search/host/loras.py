@@ -16,6 +16,7 @@ from ..architectures import Architecture, labels
 from ..loras.files import LoraError, LoraSource, read_layout, read_tensors
 from ..loras.patch import Patch
 from ..weights.block_weights import BlockWeights
+from .architectures import check_lora
 
 log = logging.getLogger("appl_search")
 
@@ -45,10 +46,12 @@ class LearnableRate(float):
 def read_patches(source: LoraSource, model, clip) -> dict[str, Patch]:
     """What a LoRA file patches, by the model's own keys, through ComfyUI's key maps.
 
-    ``model``: ModelPatcher; ``clip``: CLIP or None. Raises LoraError when the file fits neither.
+    ``model``: ModelPatcher; ``clip``: CLIP or None. Raises LoraError when the file fits neither, or is for
+    another architecture; :class:`ModelError` for a MODEL of none.
     """
     key_map = _key_map(model, clip)
     tensors = read_tensors(Path(source.path))
+    check_lora(source, tensors, model)
     loaded = comfy.lora.load_lora(comfy.lora_convert.convert_lora(tensors), key_map)
     if not loaded:
         shown = ", ".join(list(tensors)[:3])
