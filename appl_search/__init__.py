@@ -4,7 +4,8 @@ The public Python API. It needs ComfyUI's ``comfy`` package on the path.
 """
 
 from .images.training_set import TrainingSet
-from .loras.files import LoraError, LoraSource
+from .loras.errors import LoraError
+from .loras.source import LoraSource
 from .searching.result import SearchResult
 from .settings import PreviewSettings, SearchSettings
 from .weights.block_weights import BlockWeights

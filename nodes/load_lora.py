@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..appl_search import LoraSource
 from ..appl_search.architectures.blocks import BLOCK_NAMES
-from ..appl_search.host import loras
-from .support.common import CATEGORY
+from ..appl_search.host.learnable import add_learnable
+from ..appl_search.host.lora_loading import load
+from .support.common import CATEGORY, shown
 from .support.lora_files import lora_names, lora_path
 
 
@@ -40,6 +41,8 @@ class LoadLearnableLora:
             },
         }  # fmt: skip
 
-    def load(self, model, lora_name: str, init: float, clip=None) -> tuple:
+    def load(self, model, lora_name: str, init: float, clip=None) -> tuple | dict:
         source = LoraSource(lora_path(lora_name), start={block: init for block in BLOCK_NAMES})
-        return loras.add_learnable(model, clip, source, init)
+        lora = load(source.loaded(), model, clip)
+        result = add_learnable(model, clip, lora, init)
+        return shown(result, warnings=lora.notes) if lora.notes else result

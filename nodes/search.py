@@ -6,7 +6,9 @@ import sys
 from dataclasses import replace
 
 from ..appl_search import PreviewSettings, SearchResult, SearchSettings, TrainingSet, search
-from ..appl_search.host import loras
+from ..appl_search.host.learnable import split_learnable
+from ..appl_search.host.lora_loading import load
+from ..appl_search.host.lora_patches import apply
 from ..appl_search.searching.loop import Event
 from ..appl_search.settings import METHODS
 from .panel import routes
@@ -91,7 +93,7 @@ class SearchBlockWeights:
         if chosen is not None and method != "gauss-newton":
             raise ValueError(f"chosen_penalty is {chosen}, but a search by {method} has no path of penalties. Set it to -1.")
         given = (model, clip, vae, training_images)
-        model, clip, sources = loras.split_learnable(model, clip)
+        model, clip, sources = split_learnable(model, clip)
         if not sources:
             raise ValueError(
                 "The MODEL has no LoRA to search block weights for. Put a 'Load LoRA (Learnable Blocks)' node in front of "
@@ -108,7 +110,7 @@ class SearchBlockWeights:
         kept = self._kept
         result = kept.result if chosen is None else kept.result.at_penalty(chosen)
         for source, weights in zip(sources, result.block_weights):
-            model, clip = loras.apply(model, clip, source, weights)
+            model, clip = apply(model, clip, load(source, model, clip), weights)
         text = f"{summary(result)}\n\n{'Saved as' if chosen is None else 'From the search saved as'} {result_folder() / kept.file}"
         log.info("%s", text)
         state = panel_state.whole(kept.result, kept.file, saved_sheet(kept.file), chosen)

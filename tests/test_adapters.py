@@ -10,7 +10,7 @@ from appl_search import LoraSource, SearchSettings
 from appl_search.gradients.evaluator import opened
 from appl_search.gradients.objective import draws
 from appl_search.gradients.rates import Rates
-from appl_search.loras.files import read_layout
+from appl_search.loras.layout import read_layout
 from tests import adapters, oracle
 from tests.nodes.patched import patched_weights, stock
 

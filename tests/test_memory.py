@@ -11,7 +11,7 @@ from appl_search.gradients.micro_batches import MicroBatches
 from appl_search.gradients.objective import draws
 from appl_search.gradients.rates import Rates
 from appl_search.host import autograd, device
-from appl_search.loras.files import read_layout
+from appl_search.loras.layout import read_layout
 from tests import oracle
 
 SETTINGS = SearchSettings(samples=4, batch_size=4)

@@ -10,7 +10,7 @@ from appl_search import LoraSource, SearchSettings, search
 from appl_search.gradients.evaluator import opened
 from appl_search.gradients.objective import Draw
 from appl_search.gradients.rates import Rates
-from appl_search.loras.files import read_layout
+from appl_search.loras.layout import read_layout
 from appl_search.searching.methods import Gradients, adamw
 from tests import oracle
 

@@ -11,7 +11,7 @@ from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
 from appl_search.gradients.evaluator import opened
 from appl_search.gradients.objective import draws
 from appl_search.gradients.rates import Rates
-from appl_search.loras.files import read_layout
+from appl_search.loras.layout import read_layout
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,15 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor
 
-from ..host import autograd, conditioning, device, loras, sampling
+from ..host import autograd, conditioning, device, sampling
 from ..host.denoiser import Denoiser, ModelError
+from ..host.lora_loading import LoadedLora, load
 from ..images.training_set import Example, Picture, TrainingSet, encode
-from ..loras.files import LoraError, LoraSource, read_layout
+from ..loras.errors import LoraError
+from ..loras.source import LoraSource
 from ..settings import PreviewSettings, SearchSettings
 from .batch import Gradients
-from .layers import LoadedLora, layer_deltas
+from .layers import layer_deltas
 from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
 from .objective import Draw, noisy_and_target, snr_weights
 from .patching import Patched
@@ -197,7 +199,7 @@ def opened(
     """
     denoiser = Denoiser(model)
     _check_inputs(clip, vae, training_set, prompts)
-    loaded = [LoadedLora(source, loras.read_patches(source, model, clip)) for source in sources]
+    loaded = [load(source, model, clip) for source in sources]
     _check_text_encoders(clip, loaded)
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
@@ -245,7 +247,7 @@ def _check_inputs(clip, vae, training_set: TrainingSet, prompts: Sequence[str]) 
 
 def _check_text_encoders(clip, loaded: Sequence[LoadedLora]) -> None:
     for lora in loaded:
-        layout = read_layout(lora.source)
+        layout = lora.layout
         if clip is None and layout.groups.get("text_encoders") and lora.source.fixed.get("BASE") != 0:
             raise LoraError(
                 f"LoRA file {lora.source.path} has {layout.groups['text_encoders']} text-encoder keys, but there is no CLIP. "

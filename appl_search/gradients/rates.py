@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ..architectures.blocks import BLOCK_NAMES, NUM_BLOCKS
-from ..loras.files import LoraLayout, LoraSource
+from ..loras.layout import LoraLayout
+from ..loras.source import LoraSource
 from ..settings import SearchSettings
 
 

@@ -17,7 +17,8 @@ from ..gradients.evaluator import Evaluator, opened
 from ..gradients.objective import Draw
 from ..gradients.rates import Rates
 from ..images.training_set import TrainingSet
-from ..loras.files import LoraLayout, LoraSource, read_layout
+from ..loras.layout import LoraLayout, read_layout
+from ..loras.source import LoraSource, told_apart
 from ..settings import PreviewSettings, SearchSettings
 from . import methods
 from .methods import Method
@@ -84,6 +85,7 @@ def search(
     """
     if not loras:
         raise ValueError("There is no LoRA to search block weights for. Add at least one.")
+    loras = told_apart([source.loaded() for source in loras])
     layouts = [read_layout(source) for source in loras]
     rates = Rates(loras, layouts, settings)
     prompts = [previews.prompt, previews.negative] if previews is not None else []

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..architectures.blocks import BLOCK_NAMES, NUM_BLOCKS, block_index
-from ..loras.files import LoraLayout, LoraSource, read_layout
+from ..loras.layout import LoraLayout, read_layout
+from ..loras.source import LoraSource
 
 #: How block weights become text and back: "write" and "parse" of :mod:`appl_search.weights.formats`, which stands above
 #: this module and puts them here.

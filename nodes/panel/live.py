@@ -15,7 +15,7 @@ from typing import Any
 
 from ...appl_search import LoraSource, SearchSettings
 from ...appl_search.architectures.blocks import BLOCK_NAMES
-from ...appl_search.loras.files import read_layout
+from ...appl_search.loras.layout import read_layout
 from ...appl_search.searching.loop import Event
 from ..support.common import Json
 from . import state as panel_state

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...appl_search import BlockWeights, SearchResult
 from ...appl_search.architectures.blocks import NUM_BLOCKS, block_of_group
-from ...appl_search.loras.files import LoraLayout
+from ...appl_search.loras.layout import LoraLayout
 from ...appl_search.weights.formats import FORMATS
 from ..support.common import DEFAULT_FORMAT, Json
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import folder_paths
@@ -10,7 +12,8 @@ import folder_paths
 from ...appl_search import SearchResult
 
 FOLDER = "block_weights"
-_LONGEST_NAME = 100
+#: What a file system takes, with room for another suffix, as of the pictures beside a result.
+_LONGEST_NAME = 255 - len("_00000000.safetensors")
 
 
 def result_folder() -> Path:
@@ -40,15 +43,26 @@ def create_unique(folder: Path, stem: str, suffix: str) -> Path:
     if not target.is_relative_to(folder.resolve()) or target == folder.resolve():
         raise ValueError(f"The name {stem!r} leads out of {folder}. Expected a file name, with folders inside that one at most.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    candidates = (target.with_name(f"{target.name}_{number:05}{suffix}") for number in itertools.count(1))
+    name = target.name.encode()[:_LONGEST_NAME].decode(errors="ignore").rstrip()
+    candidates = (target.with_name(f"{name}_{number:05}{suffix}") for number in itertools.count(1))
     path = next(path for path in candidates if not path.exists())
     path.touch(exist_ok=False)
     return path
 
 
+@contextmanager
+def removed_after_error(path: Path) -> Iterator[None]:
+    """Leaves no file of :func:`create_unique` behind when what writes to it fails."""
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
 def save_result(result: SearchResult, name: str = "") -> Path:
     """Writes a result as JSON; without a ``name`` it is called after its LoRAs."""
-    stem = name.strip() or "+".join(weights.name for weights in result.block_weights)[:_LONGEST_NAME]
+    stem = name.strip() or "+".join(weights.name for weights in result.block_weights).replace("/", "_")
     text = result.to_json()
     path = create_unique(result_folder(), stem, ".json")
     path.write_text(text, encoding="utf-8")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ...appl_search import BlockWeights, LoraSource, SearchResult
 from ...appl_search.architectures.blocks import BLOCK_NAMES
-from ...appl_search.loras.files import file_hash, read_layout
+from ...appl_search.loras.files import file_hash
+from ...appl_search.loras.layout import read_layout
 from .lora_files import lora_path, lora_paths_of_stem
 
 
@@ -31,7 +32,7 @@ def _out_of(result: SearchResult, source: LoraSource) -> tuple[BlockWeights, lis
         if weights.layout.sha256 == layout.sha256:
             return weights, []
     for weights in result.block_weights:
-        if weights.name == layout.name:
+        if weights.name.rpartition("/")[2] == layout.name and source.path in lora_paths_of_stem(weights.name):
             warning = _other_file(weights, source.path, layout.sha256)
             new = [name for name, had, has in zip(BLOCK_NAMES, weights.present, layout.present) if has and not had]
             if new:

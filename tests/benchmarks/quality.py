@@ -20,7 +20,7 @@ from appl_search.gradients.evaluator import opened
 from appl_search.gradients.objective import draws
 from appl_search.gradients.rates import Rates
 from appl_search.host.tiny_sdxl import TinyConfig
-from appl_search.loras.files import read_layout
+from appl_search.loras.layout import read_layout
 
 PENALTY = 1e-4
 METHODS = {

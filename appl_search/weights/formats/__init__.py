@@ -9,7 +9,8 @@ A new consumer is one class in a file of its own, and its place in :data:`FORMAT
 
 from __future__ import annotations
 
-from ...loras.files import LoraSource, read_layout
+from ...loras.layout import read_layout
+from ...loras.source import LoraSource
 from ..block_weights import TEXTS, BlockWeights
 from .a1111 import A1111, A1111Tag
 from .base import Format

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain, repeat
 
 from ...architectures.blocks import BASE, BLOCK_NAMES, MID, NUM_BLOCKS, block_of_group
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .base import shortened, title
 from .decimals import read_number, write_number

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 
 from ...architectures.blocks import BLOCK_NAMES, block_index
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .base import Format, shortened, title
 from .decimals import DEFAULT_DIGITS, read_number, write_number
