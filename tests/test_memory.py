@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from appl_search import LoraSource, SearchSettings
+from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
 from appl_search.gradients.micro_batches import MicroBatches
-from appl_search.gradients.objective import draws
 from appl_search.gradients.rates import Rates
 from appl_search.host import autograd, device
 from appl_search.loras.layout import read_layout
@@ -25,7 +25,7 @@ def gradients(model=None, change=None):
     with opened(model or oracle.sdxl(), None, None, sources, rates_map, oracle.training_set(), SETTINGS) as evaluator:
         if change is not None:
             change(evaluator)
-        draw = next(draws(evaluator.shapes, evaluator.timesteps, 4, 4, seed=3))
+        draw = next(Draws(evaluator.shapes, 4, 4, seed=3))
         found = evaluator.gradients(draw, rates_map.all_rates(rates_map.start), probes=2)
         return found, evaluator._memory
 

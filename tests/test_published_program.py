@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from appl_search import LoraSource, SearchSettings, search
+from appl_search.gradients.draws import RecordedDraws
 from appl_search.gradients.evaluator import opened
-from appl_search.gradients.objective import Draw
 from appl_search.gradients.rates import Rates
 from appl_search.loras.layout import read_layout
 from appl_search.searching.methods import Gradients, adamw
@@ -53,11 +53,11 @@ def test_losses_and_gradients_at_the_recorded_rates(sources, run, steps):
     expected = oracle.numbers(f"runs/{run}")
     settings = SearchSettings(method="adamw", min_snr_gamma=5.0 if "snr" in run else None)
     there = torch.tensor([read_layout(source).present for source in sources]).flatten()
-    draws = list(oracle.recorded_draws())
+    draws = list(RecordedDraws(oracle.recorded_draws(), 1000))
     with opened_with(oracle.sdxl(), sources, settings) as evaluator:
         for step in steps:
             rates = expected["weights"][step].double() * there
-            batch = evaluator.gradients(Draw(*draws[step]), rates)
+            batch = evaluator.gradients(draws[step], rates)
             penalty = 1e-4 * (torch.sign(rates) - 10 * (rates < 0))[there]
             torch.testing.assert_close(
                 batch.gradients.mean(0) + penalty, expected["grad"][step][there].double(), rtol=1e-3, atol=1e-4

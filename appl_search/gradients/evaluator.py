@@ -11,14 +11,17 @@ from torch import Tensor
 from ..host import autograd, conditioning, device, sampling
 from ..host.denoiser import Denoiser, ModelError
 from ..host.lora_loading import LoadedLora, load
-from ..images.training_set import Example, Picture, TrainingSet, encode
+from ..images.examples import Examples, encode
+from ..images.pictures import Picture
+from ..images.training_set import TrainingSet
 from ..loras.errors import LoraError
 from ..loras.source import LoraSource
 from ..settings import PreviewSettings, SearchSettings
 from .batch import Gradients
+from .draws import Draw
 from .layers import layer_deltas
+from .losses import DenoisingLoss, noisy_and_target, snr_weights
 from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
-from .objective import Draw, noisy_and_target, snr_weights
 from .patching import Patched
 from .rates import Rates
 
@@ -37,7 +40,6 @@ class Evaluator:
     ):
         self.denoiser, self.unet, self._text, self._memory = denoiser, unet, text, memory
         self._rates, self._settings = rates, settings
-        self._probe_noise = torch.Generator().manual_seed((settings.seed + 1) % 2**63)
         self.examples = text.examples
         self.timesteps = len(denoiser.sigmas)
         self.v_prediction = denoiser.v_prediction
@@ -51,8 +53,8 @@ class Evaluator:
         out = torch.empty(len(draw), dtype=torch.float64)
 
         def work(rows: list[int]) -> None:
-            *_, losses = self._forward(draw, rows, self._strengths(rates, len(rows)))
-            out[rows] = losses.double().cpu()
+            prediction, loss = self._forward(draw, rows, self._strengths(rates, len(rows)))
+            out[rows] = loss.values(prediction).cpu().double()
 
         with torch.no_grad():
             self._memory.run(self._groups(draw), work)
@@ -65,22 +67,19 @@ class Evaluator:
         """
         losses = torch.empty(len(draw), dtype=torch.float64)
         by_rate = torch.zeros(2, len(draw), len(rates), dtype=torch.float64)
-        probe_noise = [torch.randn(noise.shape, generator=self._probe_noise) for noise in draw.noise[:probes]]
 
         def work(rows: list[int]) -> None:
             strengths = self._strengths(rates, len(rows)).requires_grad_()
-            prediction, residual, weight, row_losses = self._forward(draw, rows, strengths)
-            # The sums below are over elements, not means: activation gradients in half precision
-            # stay near 1 and do not underflow; the division is done on the scalars, in fp64.
-            outputs = residual[0].numel()
-            seeds = [2 * weight * residual]
+            prediction, loss = self._forward(draw, rows, strengths)
+            starts = [(loss.start(prediction), loss.elements)]
             if rows[0] < probes:
-                seeds.append(weight**0.5 * torch.stack([probe_noise[row] for row in rows]).to(residual))
-            for number, seed in enumerate(seeds):
-                last = number == len(seeds) - 1
-                (gradient,) = torch.autograd.grad(prediction, strengths, seed.to(prediction.dtype), retain_graph=not last)
-                by_rate[number, rows] = gradient.double().cpu() / outputs ** (0.5 if number else 1)
-            losses[rows] = row_losses.double().cpu()
+                noise = torch.stack([draw.probes[row] for row in rows]).to(prediction.device)
+                starts.append((loss.probe_start(prediction, noise), loss.elements**0.5))
+            for number, (start, divisor) in enumerate(starts):
+                last = number == len(starts) - 1
+                (gradient,) = torch.autograd.grad(prediction, strengths, start, retain_graph=not last)
+                by_rate[number, rows] = gradient.cpu().double() / divisor
+            losses[rows] = loss.values(prediction).cpu().double()
 
         self._memory.run(self._groups(draw, probes), work)
         by_gradient, by_probe = (self._rates.of_parameters(part) for part in by_rate)
@@ -108,21 +107,19 @@ class Evaluator:
     def _strengths(self, rates: Tensor, batch: int) -> Tensor:
         return rates.to(self.denoiser.device, torch.float32).expand(batch, -1).clone()
 
-    def _forward(self, draw: Draw, rows: list[int], strengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(prediction, residual in fp32, weights [b, 1, 1, 1], weighted losses [b])."""
+    def _forward(self, draw: Draw, rows: list[int], strengths: Tensor) -> tuple[Tensor, DenoisingLoss]:
+        """The network's prediction for rows of a draw, and their loss."""
         where = self.denoiser.device
         indices = draw.indices[rows].tolist()
-        timesteps = draw.timesteps[rows]
-        sigma = self.denoiser.sigmas[timesteps].to(where)
+        sigma, timesteps = self.denoiser.sigma_at(draw.levels[rows])
         latent = self.denoiser.latent_in(torch.stack([self.examples[i].latent for i in indices]).to(where))
         noise = torch.stack([draw.noise[row] for row in rows]).to(where, torch.float32)
         noisy, target = noisy_and_target(latent, noise, sigma, self.v_prediction)
         context, vector = self._text.batch(indices, strengths)
         self.unet.strengths = strengths
         prediction = self.denoiser(noisy, timesteps.to(where), context, vector)
-        residual = prediction.detach().float() - target
-        weight = snr_weights(sigma, self._settings.min_snr_gamma, self.v_prediction)[:, None, None, None]
-        return prediction, residual, weight, (weight * residual**2).flatten(1).mean(1)
+        weight = snr_weights(sigma, self._settings.min_snr_gamma, self.v_prediction)
+        return prediction, DenoisingLoss(target, weight.to(where))
 
 
 class TextConditioning:
@@ -138,7 +135,7 @@ class TextConditioning:
         clip,
         patched: Patched | None,
         searched: bool,
-        examples: list[Example],
+        examples: Examples,
         prompts: Sequence[str] = (),
     ):
         self._denoiser, self._clip, self._patched, self._searched = denoiser, clip, patched, searched
