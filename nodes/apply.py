@@ -7,7 +7,7 @@ from ..appl_search.host.lora_loading import load
 from ..appl_search.host.lora_patches import apply, lbw_model
 from .support.common import BLOCK_WEIGHTS, CATEGORY, LBW_MODEL, shown
 from .support.lora_files import lora_names
-from .support.matching import chosen
+from .support.matching import rates_for
 from .support.summary import table
 
 _MODEL = ("MODEL", {"tooltip": "The model that the LoRA is for."})
@@ -60,7 +60,7 @@ class ApplyBlockWeights:
         block_weights: SearchResult | None = None,
         text: str = "",
     ) -> dict:
-        source, weights, warnings = chosen(lora_name, block_weights, text)
+        source, weights, warnings = rates_for(lora_name, block_weights, text)
         lora = load(source, model, clip)
         patched = apply(model, clip, lora, weights, strength_model, strength_clip)
         return shown(patched, warnings=[*warnings, *lora.notes], table=table(weights))
@@ -85,6 +85,6 @@ class BlockWeightsToLBW:
         }
 
     def make(self, model, lora_name: str, clip=None, block_weights: SearchResult | None = None, text: str = "") -> dict:
-        source, weights, warnings = chosen(lora_name, block_weights, text)
+        source, weights, warnings = rates_for(lora_name, block_weights, text)
         lora = load(source, model, clip)
         return shown((lbw_model(lora, weights),), warnings=[*warnings, *lora.notes], table=table(weights))

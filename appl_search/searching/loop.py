@@ -89,7 +89,7 @@ def search(
         method = methods.create(rates, settings)
         pictures = Previewer(evaluator, previews, on_preview)
         pictures.at(0, rates.all_rates(method.parameters))
-        log = _Log(rates, layouts, settings, method, "v" if evaluator.v_prediction else "eps")
+        log = _Log(rates, layouts, settings, method, evaluator.prediction)
         if draws is None:
             batches = Draws(evaluator.shapes, settings.samples, settings.batch_size, settings.seed)
         else:
