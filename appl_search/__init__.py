@@ -3,6 +3,8 @@
 The public Python API. It needs ComfyUI's ``comfy`` package on the path.
 """
 
+from .images.folder import read_training_set
+from .images.options import TrainingOptions
 from .images.training_set import TrainingSet
 from .loras.errors import LoraError
 from .loras.source import LoraSource
@@ -17,8 +19,10 @@ __all__ = [
     "PreviewSettings",
     "SearchResult",
     "SearchSettings",
+    "TrainingOptions",
     "TrainingSet",
     "evaluate",
+    "read_training_set",
     "search",
 ]
 

@@ -1,9 +1,8 @@
-"""A LoRA on a MODEL whose block weights are to be found."""
+"""The node that loads a LoRA whose block weights are to be searched."""
 
 from __future__ import annotations
 
 from ..appl_search import LoraSource, SearchSettings
-from ..appl_search.architectures.blocks import BLOCK_NAMES
 from ..appl_search.host.learnable import add_learnable
 from ..appl_search.host.lora_loading import load
 from ..appl_search.settings.declaration import LOADER
@@ -13,7 +12,7 @@ from .support.widgets import widgets
 
 
 class LoadLearnableLora:
-    """Marks a LoRA for the search; until then it acts as the stock loader does at strength ``init``."""
+    """Marks a LoRA for the search. Until it is searched, it acts as the stock loader's LoRA does at strength ``init``."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = (
@@ -44,7 +43,6 @@ class LoadLearnableLora:
         }  # fmt: skip
 
     def load(self, model, lora_name: str, init: float, clip=None) -> tuple | dict:
-        source = LoraSource(lora_path(lora_name), start={block: init for block in BLOCK_NAMES})
-        lora = load(source.loaded(), model, clip)
+        lora = load(LoraSource(lora_path(lora_name)).loaded(), model, clip)
         result = add_learnable(model, clip, lora, init)
         return shown(result, warnings=lora.notes) if lora.notes else result

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..architectures.blocks import NUM_BLOCKS, block_of_key
+from ..architectures import Architecture
 from ..host.lora_loading import LoadedLora, misfit
 from ..host.lora_patches import patched_weight
 from ..host.operations import operation_of
@@ -19,10 +19,12 @@ from ..loras.source import LoraSource
 from .deltas import Chain, Dense, LayerDeltas, LowRank, OutputDeltas, WeightDelta
 
 
-def layer_deltas(model: nn.Module, loras: Sequence[LoadedLora]) -> dict[str, LayerDeltas | OutputDeltas]:
+def layer_deltas(
+    model: nn.Module, loras: Sequence[LoadedLora], architecture: Architecture
+) -> dict[str, LayerDeltas | OutputDeltas]:
     """The deltas of every layer of ``model`` that any LoRA patches, by module name.
 
-    Keys of other models are left alone. Rates are numbered 20 * LoRA + block. Raises :class:`LoraError` with
+    Keys of other models are left alone. Rates are numbered LoRA * blocks + block. Raises :class:`LoraError` with
     the file and the key where a patch does not fit its layer.
     """
     by_module: dict[str, list[_Entry]] = {}
@@ -30,7 +32,8 @@ def layer_deltas(model: nn.Module, loras: Sequence[LoadedLora]) -> dict[str, Lay
     for index, lora in enumerate(loras):
         for key, patch in lora.patches.items():
             if key in known:
-                entry = _Entry(lora.source, key, patch, index * NUM_BLOCKS + block_of_key(key))
+                rate = index * len(architecture.blocks) + architecture.block_of_key(key)
+                entry = _Entry(lora.source, key, patch, rate)
                 by_module.setdefault(key.rpartition(".")[0], []).append(entry)
     return {name: _deltas_of(model.get_submodule(name), entries) for name, entries in by_module.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 from ..loras.source import LoraSource, told_apart
 from .lora_loading import LoadedLora
@@ -31,8 +32,9 @@ class LearnableRate(float):
 
 
 def add_learnable(model, clip, lora: LoadedLora, rate: float):
-    """MODEL and CLIP with a LoRA that a search will find; until then it acts at strength ``rate``."""
-    learnable = LearnableRate(rate, lora.source.loaded(), next(_loading_order))
+    """MODEL and CLIP with a LoRA that a search will find; until then it acts at strength ``rate``, where the search starts."""
+    source = replace(lora.source.loaded(), start=dict.fromkeys(lora.layout.architecture.blocks, rate))
+    learnable = LearnableRate(rate, source, next(_loading_order))
     return add_patches(model, clip, lora.patches, lambda _: learnable)
 
 

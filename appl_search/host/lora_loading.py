@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import comfy.lora
 import torch
 from torch import Tensor
 
-from ..architectures.blocks import TEXT_ENCODERS, group_of_key
+from ..architectures import TEXT_ENCODERS, Architecture, labels
 from ..loras.adapters import adapters_in
 from ..loras.adapters.base import ALPHA, DORA_SCALE
 from ..loras.adapters.lora import MAGNITUDE
 from ..loras.errors import LoraError, cut
 from ..loras.files import LoraFile
-from ..loras.layout import LoraLayout, count_groups
+from ..loras.layout import LoraLayout, layout_of
 from ..loras.names import other_names
 from ..loras.patch import Patch
 from ..loras.source import LoraSource
@@ -42,7 +42,8 @@ def load(source: LoraSource, model, clip) -> LoadedLora:
     Raises LoraError when the file fits neither, and for tensors that do not fit the parameter that they are for.
     """
     file = source.file
-    counts = count_groups(file)
+    whole = layout_of(file, source.name)
+    architecture = whole.architecture
     key_map = _key_map(model, clip)
     shapes = _parameters(model, clip)
     names = {stem: name for stem in file.stems if (name := next((n for n in other_names(stem) if n in key_map), None))}
@@ -52,22 +53,22 @@ def load(source: LoraSource, model, clip) -> LoadedLora:
     patches = {
         key: patch
         for key, patch in _patches(file, wanted, key_map).items()
-        if key in shapes and group_of_key(key) is not None
+        if key in shapes and architecture.group_of_key(key) is not None
     }
     if not patches:
         shown = ", ".join(map(cut, list(file.tensors)[:3]))
-        why = "It is for another architecture than SDXL." if not left_out else _flat_scale_note(left_out)
+        why = f"It is for another architecture than {labels()}." if not left_out else _flat_scale_note(left_out)
         raise LoraError(
             f"LoRA file {source.path}: none of its {len(file.tensors)} keys is a key of this MODEL or CLIP (it has {shown}). {why}"
         )
     for key, patch in patches.items():
         if not patch.fits(shapes[key]):
             raise misfit(source, key, patch, shapes[key])
-    groups = Counter(group_of_key(key) for key in patches)
-    if clip is None and TEXT_ENCODERS in counts:
-        groups[TEXT_ENCODERS] = counts[TEXT_ENCODERS]
-    layout = LoraLayout(source.name, file.sha256, dict(groups))
-    return LoadedLora(source, layout, patches, tuple(_notes(source, patches, left_out, clip)))
+    groups = Counter(architecture.group_of_key(key) for key in patches)
+    if clip is None and TEXT_ENCODERS in whole.groups:
+        groups[TEXT_ENCODERS] = whole.groups[TEXT_ENCODERS]
+    notes = _notes(source, architecture, patches, left_out, clip)
+    return LoadedLora(source, replace(whole, groups=dict(groups)), patches, tuple(notes))
 
 
 def misfit(source: LoraSource, key: str, patch: Patch, shape: torch.Size) -> LoraError:
@@ -75,7 +76,7 @@ def misfit(source: LoraSource, key: str, patch: Patch, shape: torch.Size) -> Lor
     shapes = ", ".join(str(tuple(part.shape)) for part in patch.tensors)
     return LoraError(
         f"LoRA file {source.path}: its {patch.adapter.name} tensors of shapes [{cut(shapes)}] do not fit {key}, whose "
-        f"shape is {tuple(shape)}. The file is damaged or for another model than this SDXL."
+        f"shape is {tuple(shape)}. The file is damaged or for another model than this one."
     )
 
 
@@ -143,7 +144,9 @@ def _flat_scale_note(stems: list[str]) -> str:
     )
 
 
-def _notes(source: LoraSource, patches: Mapping[str, Patch], left_out: list[str], clip) -> Iterable[str]:
+def _notes(
+    source: LoraSource, architecture: Architecture, patches: Mapping[str, Patch], left_out: list[str], clip
+) -> Iterable[str]:
     """What of a file is not loaded, or acts otherwise than its makers meant."""
     file = source.file
     taken = {file.keys[patch.stem][ending] for patch in patches.values() for ending in patch.parts}
@@ -153,7 +156,7 @@ def _notes(source: LoraSource, patches: Mapping[str, Patch], left_out: list[str]
     known |= {keys[ALPHA] for keys in file.keys.values() if ALPHA in keys and known & set(keys.values())}
     text = set()
     if clip is None:
-        text = {key for stem, keys in file.keys.items() if group_of_key(stem) == TEXT_ENCODERS for key in keys.values()} - known
+        text = {key for stem, keys in file.keys.items() if architecture.group_of_key(stem) == TEXT_ENCODERS for key in keys.values()} - known
     rest = [key for key in file.tensors if key not in known and key not in text]
     if magnitudes:
         yield (

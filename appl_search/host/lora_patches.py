@@ -8,7 +8,6 @@ import comfy.lora
 import torch
 from torch import Tensor
 
-from ..architectures.blocks import block_of_key
 from ..loras.errors import LoraError
 from ..loras.patch import Patch
 from ..loras.source import LoraSource
@@ -18,7 +17,7 @@ from .lora_loading import LoadedLora, load
 
 def apply(model, clip, lora: LoadedLora, weights: BlockWeights, strength_model: float = 1.0, strength_clip: float = 1.0):
     """MODEL and CLIP with a LoRA at its block weights, as ordinary patches; rates of 0 leave no patch."""
-    in_clip = _clip_keys(clip)
+    in_clip, block_of_key = _clip_keys(clip), weights.layout.architecture.block_of_key
     strengths = {
         key: weights.values[block_of_key(key)] * (strength_clip if key in in_clip else strength_model) for key in lora.patches
     }
@@ -28,7 +27,7 @@ def apply(model, clip, lora: LoadedLora, weights: BlockWeights, strength_model: 
 
 def lbw_model(lora: LoadedLora, weights: BlockWeights) -> dict:
     """A LoRA at its block weights as ComfyUI-Inspire-Pack's LBW_MODEL: {"blocks": {key: (patch, rate)}, "muted": [key, ...]}."""
-    rates = {key: weights.values[block_of_key(key)] for key in lora.patches}
+    rates = {key: weights.values[weights.layout.architecture.block_of_key(key)] for key in lora.patches}
     return {
         "blocks": {key: (lora.patches[key].host_object, rate) for key, rate in rates.items() if rate != 0},
         "muted": [key for key, rate in rates.items() if rate == 0],

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..architectures.blocks import BLOCK_NAMES, NUM_BLOCKS, SECTIONS, block_index
+from ..architectures import ARCHITECTURES, labels
 from .files import LoraFile, read_lora
 
 _TIES = (None, "sections", "all")
@@ -37,18 +37,9 @@ class LoraSource:
         object.__setattr__(self, "path", Path(self.path))
         object.__setattr__(self, "name", self.name or self.path.stem)
         for what in ("fixed", "start"):
-            rates = {BLOCK_NAMES[block_index(block)]: float(rate) for block, rate in getattr(self, what).items()}
-            object.__setattr__(self, what, rates)
+            object.__setattr__(self, what, {_block(name): float(rate) for name, rate in getattr(self, what).items()})
         if self.tie not in _TIES:
             raise ValueError(f"LoraSource(tie={self.tie!r}): expected None, 'sections' or 'all'.")
-
-    def ties(self) -> list[tuple[int, ...]]:
-        """Groups of block indices that share one rate; together they are all 20."""
-        if self.tie == "all":
-            return [tuple(range(NUM_BLOCKS))]
-        if self.tie == "sections":
-            return list(SECTIONS.values())
-        return [(block,) for block in range(NUM_BLOCKS)]
 
     def loaded(self) -> LoraSource:
         """The same with the file's contents in memory: whatever becomes of the file, they stay. Raises LoraError."""
@@ -58,6 +49,14 @@ class LoraSource:
     def file(self) -> LoraFile:
         """The file's contents, read now unless they were. Raises LoraError."""
         return self.contents if self.contents is not None else read_lora(self.path)
+
+
+def _block(name: str) -> str:
+    """The name of a block of any architecture, in upper case; which one the file is for is not known before it is read."""
+    known = dict.fromkeys(block for architecture in ARCHITECTURES.values() for block in architecture.blocks)
+    if name.upper() not in known:
+        raise ValueError(f"{name!r} is not an {labels()} block. Expected one of {', '.join(known)}.")
+    return name.upper()
 
 
 def told_apart(sources: Sequence[LoraSource]) -> list[LoraSource]:

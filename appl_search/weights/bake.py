@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..architectures.blocks import block_of_group, group_of_key
 from ..loras.adapters import Parts, adapters_in
 from ..loras.adapters.base import Factors
 from ..loras.adapters.difference import WEIGHT
@@ -123,8 +122,9 @@ def merge(loras: Sequence[tuple[LoraSource, BlockWeights]], rank: int | None = N
 
 def _rate(weights: BlockWeights, stem: str) -> float:
     """1 for what belongs to no block: it stays in the file as it is."""
-    group = group_of_key(stem)
-    return 1.0 if group is None else weights.values[block_of_group(group)]
+    architecture = weights.layout.architecture
+    group = architecture.group_of_key(stem)
+    return 1.0 if group is None else weights.values[architecture.block_of_group(group)]
 
 
 def _factors(source: LoraSource, stem: str, parts: Parts, rate: float) -> Factors:
