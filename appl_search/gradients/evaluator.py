@@ -11,7 +11,7 @@ from torch import Tensor
 from ..host import autograd, conditioning, device, loras, sampling
 from ..host.denoiser import Denoiser, ModelError
 from ..images.training_set import Example, Picture, TrainingSet, encode
-from ..loras.files import LoraError, LoraSource, read_layout
+from ..loras.files import LoraError, read_layout
 from ..settings import PreviewSettings, SearchSettings
 from .batch import Gradients
 from .draws import Draw
@@ -20,6 +20,7 @@ from .losses import DenoisingLoss, noisy_and_target, snr_weights
 from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
 from .patching import Patched
 from .rates import Rates
+from .task import Task
 
 
 class Evaluator:
@@ -35,10 +36,19 @@ class Evaluator:
         settings: SearchSettings,
     ):
         self.denoiser, self.unet, self._text, self._memory = denoiser, unet, text, memory
-        self._rates, self._settings = rates, settings
+        self.rates, self._settings = rates, settings
         self.examples = text.examples
         self.timesteps = len(denoiser.sigmas)
         self.v_prediction = denoiser.v_prediction
+
+    @property
+    def prediction(self) -> str:
+        """What the network predicts: "eps" or "v"."""
+        return "v" if self.v_prediction else "eps"
+
+    def timestep(self, level: Tensor) -> float:
+        """The timestep that the network is told at a level of noise in 0..1."""
+        return float(self.denoiser.sigma_at(level.view(1))[1])
 
     @property
     def shapes(self) -> list[torch.Size]:
@@ -78,7 +88,7 @@ class Evaluator:
             losses[rows] = loss.values(prediction).cpu().double()
 
         self._memory.run(self._groups(draw, probes), work)
-        by_gradient, by_probe = (self._rates.of_parameters(part) for part in by_rate)
+        by_gradient, by_probe = (self.rates.of_parameters(part) for part in by_rate)
         return Gradients(losses, by_gradient, by_probe[:probes])
 
     def sample(self, wanted: PreviewSettings, rates: Tensor) -> Tensor:
@@ -175,24 +185,17 @@ class TextConditioning:
 
 
 @contextmanager
-def opened(
-    model,
-    clip,
-    vae,
-    sources: Sequence[LoraSource],
-    rates: Rates,
-    training_set: TrainingSet,
-    settings: SearchSettings,
-    prompts: Sequence[str] = (),
-) -> Iterator[Evaluator]:
+def opened(task: Task) -> Iterator[Evaluator]:
     """Loads and encodes everything, puts the deltas on the models, and takes them off on leaving.
 
-    ``prompts``: those that :meth:`Evaluator.sample` will be asked for.
     MODEL, CLIP and VAE are left as they were, whatever happens inside.
     """
+    model, clip, vae = task.models.model, task.models.clip, task.models.vae
+    rates = Rates(task.loras, [read_layout(source) for source in task.loras], task.settings)
+    prompts = [task.previews.prompt, task.previews.negative] if task.previews is not None else []
     denoiser = Denoiser(model)
-    _check_inputs(clip, vae, training_set, prompts)
-    loaded = [LoadedLora(source, loras.read_patches(source, model, clip)) for source in sources]
+    _check_inputs(clip, vae, task.images, prompts)
+    loaded = [LoadedLora(source, loras.read_patches(source, model, clip)) for source in task.loras]
     _check_text_encoders(clip, loaded)
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
@@ -205,7 +208,7 @@ def opened(
             text_is_searched = any(rates.parameter_of[rate] >= 0 for layer in text_layers.values() for rate in layer.rates)
         with torch.no_grad():
             examples = encode(
-                training_set,
+                task.images,
                 lambda pixels: conditioning.encode_image(vae, pixels),
                 lambda caption: conditioning.encode_caption(clip, caption),
             )
@@ -222,8 +225,8 @@ def opened(
             stack.enter_context(conditioning.loaded_already(clip))
         stack.enter_context(autograd.gradients_allowed(denoiser.model))
         patched = stack.enter_context(Patched(denoiser.model, layer_deltas(denoiser.model, loaded)))
-        memory = stack.enter_context(MicroBatches(denoiser, largest, settings.batch_size))
-        yield Evaluator(denoiser, patched, text, memory, rates, settings)
+        memory = stack.enter_context(MicroBatches(denoiser, largest, task.settings.batch_size))
+        yield Evaluator(denoiser, patched, text, memory, rates, task.settings)
 
 
 def _check_inputs(clip, vae, training_set: TrainingSet, prompts: Sequence[str]) -> None:
