@@ -162,6 +162,10 @@ def test_images_are_cropped_centrally_to_multiples_of_eight_and_it_says_so():
         "width": 70, "height": 67, "crop_w": 3, "crop_h": 1, "target_width": 64, "target_height": 64
     }  # fmt: skip
     assert images.notes == ("Image 1 was cropped centrally from 70x67 to 64x64 pixels.",)
+    assert images.size_note == (
+        "1 of 1 images is far from the 1024x1024 pixels that SDXL was trained at; the first of them has 64x64. Training "
+        "Options can bring images to that size."
+    )
 
 
 def test_a_loss_that_is_not_finite_says_where_and_keeps_the_last_good_weights():

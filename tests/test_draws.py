@@ -15,6 +15,7 @@ def draws(samples=20, batch_size=6, seed=3, purpose=SEARCH) -> Draws:
 
 
 def assert_same(one: Draw, other: Draw) -> None:
+    assert list(one.numbers) == list(other.numbers)
     assert torch.equal(one.indices, other.indices) and torch.equal(one.levels, other.levels)
     for part in ("noise", "probes"):
         for first, second in zip(getattr(one, part), getattr(other, part), strict=True):

@@ -14,15 +14,16 @@ from torch import Tensor
 SEARCH, VALIDATION, CHECK = "search", "validation", "check"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Draw:
     """One batch of samples.
 
-    ``indices`` [b]: of the pictures. ``levels`` [b], fp64 in 0..1: how noisy, from the least to the most; the host's
+    ``numbers``: of the samples, counted over the whole search. ``indices`` [b]: of the pictures. ``levels`` [b], fp64 in 0..1: how noisy, from the least to the most; the host's
     schedule maps them to its noise levels. ``noise``, ``probes``: b tensors of the picture's shape each, of the noise
     and of the random outputs that a method may probe with.
     """
 
+    numbers: Sequence[int]
     indices: Tensor
     levels: Tensor
     noise: Sequence[Tensor]
@@ -34,7 +35,13 @@ class Draw:
     def of(self, rows: Sequence[int]) -> Draw:
         """These rows alone, in this order."""
         rows = list(rows)
-        return Draw(self.indices[rows], self.levels[rows], _Rows(self.noise, rows), _Rows(self.probes, rows))
+        return Draw(
+            numbers=[self.numbers[row] for row in rows],
+            indices=self.indices[rows],
+            levels=self.levels[rows],
+            noise=_Rows(self.noise, rows),
+            probes=_Rows(self.probes, rows),
+        )
 
 
 class _Positioned(ABC):
@@ -92,7 +99,7 @@ class Draws(_Positioned):
         indices = [self._picture(number) for number in numbers]
         shapes = [self._shapes[index] for index in indices]
         noise, probes = (_Noise(self._seed, kind, numbers, shapes) for kind in ("noise", "probe"))
-        return Draw(torch.tensor(indices), levels, noise, probes)
+        return Draw(numbers=numbers, indices=torch.tensor(indices), levels=levels, noise=noise, probes=probes)
 
     def _picture(self, number: int) -> int:
         epoch, place = divmod(number, len(self._shapes))
@@ -117,9 +124,10 @@ class RecordedDraws(_Positioned):
             return None
         indices, timesteps, noise = self._recorded[self.position]
         first = sum(len(batch[0]) for batch in self._recorded[: self.position])
-        probes = _Noise(self._seed, "probe", range(first, first + len(noise)), [each.shape for each in noise])
+        numbers = range(first, first + len(noise))
+        probes = _Noise(self._seed, "probe", numbers, [each.shape for each in noise])
         levels = (torch.as_tensor(timesteps).double() + 0.5) / self._timesteps  # the middle of what maps to each
-        return Draw(torch.as_tensor(indices), levels, list(noise), probes)
+        return Draw(numbers=numbers, indices=torch.as_tensor(indices), levels=levels, noise=list(noise), probes=probes)
 
     def advance(self) -> None:
         self.position += 1

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from ..host import autograd, conditioning, device, loras, sampling
 from ..host.denoiser import Denoiser, ModelError
-from ..images.training_set import Example, Picture, TrainingSet, encode
+from ..images.examples import Examples, encode
+from ..images.pictures import Picture
+from ..images.training_set import TrainingSet
 from ..loras.files import LoraError, read_layout
 from ..settings import PreviewSettings, SearchSettings
 from .batch import Gradients
@@ -141,7 +143,7 @@ class TextConditioning:
         clip,
         patched: Patched | None,
         searched: bool,
-        examples: list[Example],
+        examples: Examples,
         prompts: Sequence[str] = (),
     ):
         self._denoiser, self._clip, self._patched, self._searched = denoiser, clip, patched, searched
