@@ -4,6 +4,8 @@ The public Python API. It needs ComfyUI's ``comfy`` package on the path.
 """
 
 from .gradients.task import Models, Task
+from .images.folder import read_training_set
+from .images.options import TrainingOptions
 from .images.training_set import TrainingSet
 from .loras.files import LoraError, LoraSource
 from .searching.result import SearchResult
@@ -19,9 +21,11 @@ __all__ = [
     "SearchResult",
     "SearchSettings",
     "Task",
+    "TrainingOptions",
     "TrainingSet",
     "evaluate",
     "open_search",
+    "read_training_set",
     "search",
 ]
 

@@ -6,7 +6,7 @@ from ..appl_search import SearchResult
 from ..appl_search.host import loras
 from .support.common import BLOCK_WEIGHTS, CATEGORY, LBW_MODEL, shown
 from .support.lora_files import lora_names
-from .support.matching import chosen
+from .support.matching import rates_for
 from .support.summary import table
 
 _MODEL = ("MODEL", {"tooltip": "The model that the LoRA is for."})
@@ -59,7 +59,7 @@ class ApplyBlockWeights:
         block_weights: SearchResult | None = None,
         text: str = "",
     ) -> dict:
-        source, weights, warnings = chosen(lora_name, block_weights, text)
+        source, weights, warnings = rates_for(lora_name, block_weights, text)
         patched = loras.apply(model, clip, source, weights, strength_model, strength_clip)
         return shown(patched, warnings=warnings, table=table(weights))
 
@@ -83,5 +83,5 @@ class BlockWeightsToLBW:
         }
 
     def make(self, model, lora_name: str, clip=None, block_weights: SearchResult | None = None, text: str = "") -> dict:
-        source, weights, warnings = chosen(lora_name, block_weights, text)
+        source, weights, warnings = rates_for(lora_name, block_weights, text)
         return shown((loras.lbw_model(model, clip, source, weights),), warnings=warnings, table=table(weights))

@@ -10,6 +10,7 @@ from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
 from appl_search.gradients.micro_batches import MicroBatches
 from appl_search.host import autograd, device
+from appl_search.host.undo import Undo
 from tests import oracle
 
 SETTINGS = SearchSettings(samples=4, batch_size=4)
@@ -86,13 +87,14 @@ def test_only_then_it_fails_and_says_what_to_do():
 @pytest.mark.parametrize("free, size, checkpointing", [(1e9, 16, False), (90.0, 3, False), (20.0, 5, True), (0.0, 1, True)])
 def test_the_first_micro_batch_fits_the_free_memory(free, size, checkpointing, monkeypatch):
     class Denoiser:
-        device, model = torch.device("cpu"), torch.nn.Module()
+        device, model, one_at_a_time = torch.device("cpu"), torch.nn.Module(), False
 
         def inference_memory(self, shape):
             return float(shape[0])
 
     monkeypatch.setattr(device, "free_memory", lambda _: free)
-    with MicroBatches(Denoiser(), torch.Size([4, 8, 8]), 16) as memory:
+    with Undo() as undo:
+        memory = MicroBatches(Denoiser(), torch.Size([4, 8, 8]), 16, undo)
         assert (memory.size, memory.checkpointing) == (size, checkpointing)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import comfy.model_base
 import pytest
 import torch
+from comfy.conds import CONDCrossAttn, CONDRegular
 
 from appl_search import LoraSource, SearchSettings, search
 from appl_search.gradients.batch import Gradients
@@ -104,7 +105,11 @@ def test_predictions_with_one_block_at_a_time(name, source):
 def assert_predicts(sources, cases):
     forward = oracle.numbers("forward")
     with opened_with(oracle.sdxl(), sources) as evaluator, torch.no_grad():
+        denoiser = evaluator.denoiser
+        sigma = denoiser.schedule.sigmas[forward["t"]]
+        noisy = forward["x"] * (1 + sigma**2).sqrt()[:, None, None, None]
+        vectors = {"c_crossattn": CONDCrossAttn(forward["ctx"]), "y": CONDRegular(forward["y"])}
         for rates, expected in cases:
             evaluator.unet.strengths = rates[None]
-            found = evaluator.denoiser(forward["x"], forward["t"], forward["ctx"], forward["y"])
+            found = denoiser(noisy, sigma, [vectors])
             assert (found - expected).abs().max() < 2e-5 * expected.abs().max()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from ..host import autograd, conditioning, device, loras, sampling
-from ..host.denoiser import Denoiser, ModelError
+from ..host.denoiser import Denoiser, ModelConds
+from ..host.errors import ModelError
+from ..host.undo import Undo
 from ..images.examples import Examples, encode
 from ..images.pictures import Picture
 from ..images.training_set import TrainingSet
@@ -18,7 +20,7 @@ from ..settings import PreviewSettings, SearchSettings
 from .batch import Gradients
 from .draws import Draw
 from .layers import LoadedLora, layer_deltas
-from .losses import DenoisingLoss, noisy_and_target, snr_weights
+from .losses import DenoisingLoss, snr_weights
 from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
 from .patching import Patched
 from .rates import Rates
@@ -40,17 +42,12 @@ class Evaluator:
         self.denoiser, self.unet, self._text, self._memory = denoiser, unet, text, memory
         self.rates, self._settings = rates, settings
         self.examples = text.examples
-        self.timesteps = len(denoiser.sigmas)
-        self.v_prediction = denoiser.v_prediction
-
-    @property
-    def prediction(self) -> str:
-        """What the network predicts: "eps" or "v"."""
-        return "v" if self.v_prediction else "eps"
+        self.timesteps = len(denoiser.schedule.sigmas)
+        self.prediction = denoiser.schedule.prediction
 
     def timestep(self, level: Tensor) -> float:
         """The timestep that the network is told at a level of noise in 0..1."""
-        return float(self.denoiser.sigma_at(level.view(1))[1])
+        return float(self.denoiser.schedule.sigma_at(level.view(1))[1])
 
     @property
     def shapes(self) -> list[torch.Size]:
@@ -117,21 +114,21 @@ class Evaluator:
 
     def _forward(self, draw: Draw, rows: list[int], strengths: Tensor) -> tuple[Tensor, DenoisingLoss]:
         """The network's prediction for rows of a draw, and their loss."""
-        where = self.denoiser.device
+        where, schedule = self.denoiser.device, self.denoiser.schedule
         indices = draw.indices[rows].tolist()
-        sigma, timesteps = self.denoiser.sigma_at(draw.levels[rows])
+        sigma = schedule.sigma_at(draw.levels[rows])[0].to(where)
         latent = self.denoiser.latent_in(torch.stack([self.examples[i].latent for i in indices]).to(where))
         noise = torch.stack([draw.noise[row] for row in rows]).to(where, torch.float32)
-        noisy, target = noisy_and_target(latent, noise, sigma, self.v_prediction)
-        context, vector = self._text.batch(indices, strengths)
+        noisy = schedule.noisy(latent, noise, sigma)
+        conds = self._text.batch(indices, strengths)
         self.unet.strengths = strengths
-        prediction = self.denoiser(noisy, timesteps.to(where), context, vector)
-        weight = snr_weights(sigma, self._settings.min_snr_gamma, self.v_prediction)
-        return prediction, DenoisingLoss(target, weight.to(where))
+        prediction = self.denoiser(noisy, sigma, conds)
+        weight = snr_weights(schedule.snr(sigma), schedule.scale(sigma), self._settings.min_snr_gamma)
+        return prediction, DenoisingLoss(schedule.output(latent, noisy, sigma), weight)
 
 
 class TextConditioning:
-    """Context and vector of each example: computed once, or anew for each batch when text encoders are searched.
+    """Conditioning of each example: computed once, or anew for each batch when text encoders are searched.
 
     ``prompts``: others that will be asked for. What can be encoded once is encoded at once, while nothing keeps
     the text encoders from being moved out later.
@@ -149,7 +146,7 @@ class TextConditioning:
         self._denoiser, self._clip, self._patched, self._searched = denoiser, clip, patched, searched
         self._encoder = conditioning.CaptionEncoder(clip)
         self.examples = examples
-        self._vectors: dict[int, Tensor] = {}
+        self._conds: dict[int, ModelConds] = {}
         self._prompts = {} if searched else {prompt: conditioning.encode_caption(clip, prompt) for prompt in prompts}
 
     def of_prompt(self, prompt: str, strengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,31 +156,27 @@ class TextConditioning:
         self._patched.strengths = strengths.to(self._clip.patcher.load_device)
         return conditioning.encode_caption(self._clip, prompt)
 
-    def batch(self, indices: list[int], strengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(context [b, tokens, c], vector [b, adm channels]) on the device; ``strengths`` [b, LoRAs * 20]."""
-        where = self._denoiser.device
+    def batch(self, indices: list[int], strengths: Tensor) -> list[ModelConds]:
+        """Conditioning of each of these examples; ``strengths`` [b, LoRAs * 20]."""
         if not self._searched:
-            contexts = [self.examples[i].context[None] for i in indices]
-            vectors = [self._cached_vector(i) for i in indices]
-        else:
-            here = strengths.to(self._clip.patcher.load_device)
+            return [self._cached(i) for i in indices]
+        here = strengths.to(self._clip.patcher.load_device)
 
-            def prepare(rows: slice) -> None:
-                self._patched.strengths = here[rows]
+        def prepare(rows: slice) -> None:
+            self._patched.strengths = here[rows]
 
-            encoded = self._encoder([self.examples[i].caption for i in indices], prepare)
-            contexts = [context for context, _ in encoded]
-            vectors = [
-                self._denoiser.size_and_pooled(pooled, **self.examples[i].sizes)
-                for i, (_, pooled) in zip(indices, encoded)
-            ]
-        return torch.cat(contexts).to(where), torch.cat(vectors).to(where)
+        encoded = self._encoder([self.examples[i].caption for i in indices], prepare)
+        return [self._conds_of(i, *each) for i, each in zip(indices, encoded)]
 
-    def _cached_vector(self, index: int) -> Tensor:
-        if index not in self._vectors:
+    def _cached(self, index: int) -> ModelConds:
+        if index not in self._conds:
             example = self.examples[index]
-            self._vectors[index] = self._denoiser.size_and_pooled(example.pooled[None], **example.sizes)
-        return self._vectors[index]
+            self._conds[index] = self._conds_of(index, example.context[None], example.pooled[None])
+        return self._conds[index]
+
+    def _conds_of(self, index: int, context: Tensor, pooled: Tensor) -> ModelConds:
+        example = self.examples[index]
+        return self._denoiser.conds(context, pooled, example.sizes, example.latent.shape)
 
 
 @contextmanager
@@ -199,13 +192,12 @@ def opened(task: Task) -> Iterator[Evaluator]:
     _check_inputs(clip, vae, task.images, prompts)
     loaded = [LoadedLora(source, loras.read_patches(source, model, clip)) for source in task.loras]
     _check_text_encoders(clip, loaded)
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
+    with torch.inference_mode(False), torch.enable_grad(), Undo() as undo:
         patched_text, text_is_searched = None, False
         if clip is not None and (text_layers := layer_deltas(clip.cond_stage_model, loaded)):
             device.load([clip.patcher])
-            stack.enter_context(autograd.gradients_allowed(clip.cond_stage_model))
-            patched_text = stack.enter_context(Patched(clip.cond_stage_model, text_layers))
+            autograd.allow_gradients(clip.cond_stage_model, undo)
+            patched_text = Patched(clip.cond_stage_model, text_layers, undo)
             patched_text.strengths = rates.all_rates(rates.start).float()[None].to(clip.patcher.load_device)
             text_is_searched = any(rates.parameter_of[rate] >= 0 for layer in text_layers.values() for rate in layer.rates)
         with torch.no_grad():
@@ -224,10 +216,11 @@ def opened(task: Task) -> Iterator[Evaluator]:
         beside = [clip.patcher] if text_is_searched else []
         device.load([denoiser.patcher, *beside], KEPT_CHECKPOINTED * denoiser.inference_memory((1, *largest)))
         if text_is_searched:
-            stack.enter_context(conditioning.loaded_already(clip))
-        stack.enter_context(autograd.gradients_allowed(denoiser.model))
-        patched = stack.enter_context(Patched(denoiser.model, layer_deltas(denoiser.model, loaded)))
-        memory = stack.enter_context(MicroBatches(denoiser, largest, task.settings.batch_size))
+            conditioning.keep_loaded(clip, undo)
+        with denoiser.innermost(undo):
+            autograd.allow_gradients(denoiser.model, undo)
+            patched = Patched(denoiser.model, layer_deltas(denoiser.model, loaded), undo)
+        memory = MicroBatches(denoiser, largest, task.settings.batch_size, undo)
         yield Evaluator(denoiser, patched, text, memory, rates, task.settings)
 
 

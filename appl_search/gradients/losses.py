@@ -6,26 +6,14 @@ import torch
 from torch import Tensor
 
 
-def noisy_and_target(latent: Tensor, noise: Tensor, sigma: Tensor, v_prediction: bool) -> tuple[Tensor, Tensor]:
-    """The network's input and what it should predict, both [b, 4, h, w] in fp32.
+def snr_weights(snr: Tensor, scale: Tensor, gamma: float | None) -> Tensor:
+    """Weight of each draw's loss [b]: min-SNR-gamma (Hang et al., 2023), or 1 when ``gamma`` is None.
 
-    ``latent`` [b, 4, h, w] in the U-Net's scale; ``sigma`` [b], on the CPU, for not every device has fp64: with abar = 1 / (1 + sigma^2) the input
-    is sqrt(abar) latent + sqrt(1 - abar) noise; the target is the noise, or v = sqrt(abar) noise -
-    sqrt(1 - abar) latent (Salimans and Ho, 2022).
+    ``scale`` [b]: d denoised / d prediction. The paper's weight is min(SNR, gamma) for errors of the clean latent; an
+    error of the prediction is ``scale`` times smaller there: for eps that gives min(SNR, gamma) / SNR, for v
+    min(SNR, gamma) / (SNR + 1).
     """
-    sigma = sigma.double()[:, None, None, None]
-    signal = ((1 + sigma**2) ** -0.5).float().to(latent.device)
-    spread = (sigma / (1 + sigma**2) ** 0.5).float().to(latent.device)
-    noisy = signal * latent + spread * noise
-    return noisy, signal * noise - spread * latent if v_prediction else noise
-
-
-def snr_weights(sigma: Tensor, gamma: float | None, v_prediction: bool) -> Tensor:
-    """Weight of each sample's loss [b]: min-SNR-gamma (Hang et al., 2023), or 1 when ``gamma`` is None."""
-    if gamma is None:
-        return torch.ones_like(sigma)
-    snr = sigma**-2
-    return snr.clamp(max=gamma) / (snr + 1 if v_prediction else snr)
+    return torch.ones_like(snr) if gamma is None else snr.clamp(max=gamma) * scale**2
 
 
 class DenoisingLoss:

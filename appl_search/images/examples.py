@@ -76,7 +76,9 @@ def _versions_of(item: Picture | Example, position: int, seed: int) -> list[Vers
     return [item.version(random.Random(f"{seed} {position} {number}")) for number in range(item.options.variants)]
 
 
-def _encoded(picture: Picture, versions: Sequence[Version], encode_image, texts: dict[str, tuple[Tensor, Tensor]]) -> list[Example]:
+def _encoded(
+    picture: Picture, versions: Sequence[Version], encode_image, texts: dict[str, tuple[Tensor, Tensor]]
+) -> list[Example]:
     pixels, mask = picture.read()
     latents: dict[tuple, Tensor] = {}
     examples = []

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from PIL import ImageColor
 
 from .buckets import Buckets
+from .pixels import IGNORE, MASK
 from .wording import Wording
 
-#: What alpha may be besides the name of a colour.
-IGNORE, MASK = "ignore", "mask"
 #: Tokens of a caption that kohya's trainers read: one, two or three times what CLIP holds. 0: all, as ComfyUI does.
 TOKEN_LIMITS = (0, 75, 150, 225)
 
@@ -72,7 +71,11 @@ class TrainingOptions:
         for field in ("weight", "prior_weight"):
             value = getattr(self, field)
             self._check(field, math.isfinite(value) and value >= 0, "a finite number of at least 0")
-        self._check("alpha", self.alpha in (IGNORE, MASK) or _is_colour(self.alpha), f"{IGNORE}, {MASK}, or a colour (white, #rrggbb)")
+        self._check(
+            "alpha",
+            self.alpha in (IGNORE, MASK) or _is_colour(self.alpha),
+            f"{IGNORE}, {MASK}, or a colour (white, #rrggbb)",
+        )
         self._check("height", bool(self.width) == bool(self.height), "0 where width is 0, else a number of pixels")
         self.chooser()
 

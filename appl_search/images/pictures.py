@@ -64,7 +64,9 @@ class Picture:
     def read(self) -> tuple[Tensor, Tensor | None]:
         """Pixels [h, w, 3] and mask [h, w] at the size that versions are cropped from."""
         pixels, mask = self.source.read()
-        return resized(pixels, self.frame.resized), None if mask is None else resized(mask[:, :, None], self.frame.resized)[:, :, 0]
+        return resized(pixels, self.frame.resized), None if mask is None else resized(
+            mask[:, :, None], self.frame.resized
+        )[:, :, 0]
 
     def cut(self, image: Tensor, version: Version) -> Tensor:
         """A version's part of what :meth:`read` gives, pixels or mask."""

@@ -11,9 +11,9 @@ from torch import Tensor
 from .captions import check_caption, first_line, one_for_each
 from .conditioning import example
 from .frames import Frame
-from .options import IGNORE, MASK, TrainingOptions
+from .options import TrainingOptions
 from .pictures import Example, InMemory, Picture
-from .pixels import checked, checked_mask, laid_on
+from .pixels import checked, checked_mask, without_alpha
 
 _NO_ALPHA = (64, 64)  # the size of the mask that ComfyUI's Load Image gives of a picture without alpha
 
@@ -92,7 +92,7 @@ class TrainingSet:
             if frame.note:
                 notes.append(f"Image {number} {frame.note}")
             if alpha is not None:
-                image, mask, note = _without_alpha(image, alpha, mask, options.alpha)
+                image, mask, note = without_alpha(image, alpha, mask, options.alpha)
                 notes.append(f"Image {number} {note}")
             made.append(Picture(InMemory(image, mask), caption, frame, name, options, options.repeats))
         return cls(tuple(made), tuple(notes))
@@ -169,14 +169,3 @@ def _masks(masks: Tensor | Sequence[Tensor] | None, images: int, of: str = "imag
 def _usable(mask: Tensor, name: str) -> Tensor | None:
     """None for the placeholder that ComfyUI's Load Image gives of a picture without alpha."""
     return None if tuple(mask.shape) == _NO_ALPHA and not mask.any() else checked_mask(mask, name)
-
-
-def _without_alpha(image: Tensor, alpha: Tensor, mask: Tensor | None, meaning: str) -> tuple[Tensor, Tensor | None, str]:
-    """(image, mask, what was done)."""
-    if meaning == IGNORE:
-        return image, mask, "has an alpha channel, which was dropped: what is hidden under it counts too."
-    if meaning == MASK:
-        if mask is not None:
-            return image, mask, "has an alpha channel, but the mask given for it counts."
-        return image, alpha, "counts where its alpha channel is opaque."
-    return laid_on(image, alpha, meaning), mask, f"has an alpha channel and was laid on {meaning}."
