@@ -67,7 +67,7 @@ def evaluate(
     seed), so that differences between candidates are far less noisy than the losses themselves.
     """
     task = Task(models=Models(model=model, clip=clip, vae=vae), loras=loras, images=training_set, settings=settings)
-    candidates = torch.tensor(block_weights, dtype=torch.float64).flatten(1)
+    candidates = torch.tensor(block_weights, dtype=torch.float64)
     with opened(task) as evaluator:
         draws = Draws(evaluator.shapes, settings.samples, settings.batch_size, settings.seed)
         return torch.cat([torch.stack([evaluator.losses(draw, each) for each in candidates]) for draw in draws], dim=1)

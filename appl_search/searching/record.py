@@ -66,7 +66,7 @@ class Record:
         )
 
     def _all(self, parameters: Tensor) -> Tensor:
-        return self._rates.all_rates(parameters).view(len(self._layouts), -1)
+        return self._rates.all_rates(parameters)
 
     def state_dict(self) -> dict:
         return {

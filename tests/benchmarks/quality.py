@@ -123,8 +123,8 @@ class _Objective:
         self._task = Task(models=Models(model=model, clip=clip, vae=vae), loras=sources, images=images, settings=settings)
 
     def __call__(self, rates: torch.Tensor) -> float:
-        """``rates`` [LoRAs, 20]."""
-        settings, rates = self._task.settings, rates.double().flatten()
+        """``rates`` [LoRAs, blocks]."""
+        settings, rates = self._task.settings, rates.double()
         with opened(self._task) as evaluator:
             batches = Draws(evaluator.shapes, settings.samples, settings.batch_size, settings.seed)
             loss = torch.cat([evaluator.losses(draw, rates) for draw in batches]).mean()
