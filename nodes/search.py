@@ -9,10 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..appl_search import PreviewSettings, SearchResult, SearchSettings, TrainingSet, search
-from ..appl_search.host.learnable import split_learnable
-from ..appl_search.host.lora_loading import load
-from ..appl_search.host.lora_patches import apply
-from ..appl_search.searching.loop import Event
+from ..appl_search.searching.events import Event
+from ..appl_search.searching.methods import all_methods
 from ..appl_search.settings.declaration import SEARCH
 from .panel import routes
 from .panel import state as panel_state
@@ -89,7 +87,7 @@ class SearchBlockWeights:
     ) -> dict:
         settings = replace(settings or SearchSettings(), **given(SearchSettings, SEARCH, widget_values))
         chosen = chosen_penalty if chosen_penalty >= 0 else None
-        if chosen is not None and settings.method != "gauss-newton":
+        if chosen is not None and not all_methods()[settings.method].has_model:
             raise ValueError(f"chosen_penalty is {chosen}, but a search by {settings.method} has no path of penalties. Set it to -1.")
         objects = (model, clip, vae, training_images)
         model, clip, sources = split_learnable(model, clip)

@@ -29,6 +29,7 @@ class Rates:
     """
 
     def __init__(self, sources: Sequence[LoraSource], layouts: Sequence[LoraLayout], settings: SearchSettings):
+        self.layouts = tuple(layouts)
         self.architecture = _common_architecture(layouts)
         blocks = self.architecture.blocks
         self.constant = torch.zeros(len(sources), len(blocks), dtype=torch.float64)
