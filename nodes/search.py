@@ -9,6 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from ..appl_search import PreviewSettings, SearchResult, SearchSettings, TrainingSet, search
+from ..appl_search.host.learnable import split_learnable
+from ..appl_search.host.lora_loading import load
+from ..appl_search.host.lora_patches import apply
 from ..appl_search.searching.events import Event
 from ..appl_search.searching.methods import all_methods
 from ..appl_search.settings.declaration import SEARCH
