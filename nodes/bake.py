@@ -10,7 +10,7 @@ from ..appl_search import SearchResult
 from ..appl_search.host import loras
 from ..appl_search.weights import bake
 from .support.common import BLOCK_WEIGHTS, CATEGORY, shown
-from .support.files import create_unique
+from .support.files import write_new
 from .support.matching import source_of
 
 _ONE_EACH, _MERGED = "one file for each LoRA", "all merged into one file"
@@ -57,8 +57,7 @@ class SaveBakedLora:
             baked = {weights.name: bake.bake(source, weights, difference) for source, weights in pairs}
         lines = []
         for stem, file in baked.items():
-            path = create_unique(_folder(folder), name.strip() or f"{stem}_lbw", ".safetensors")
-            file.save(path)
+            path = write_new(_folder(folder), name.strip() or f"{stem}_lbw", ".safetensors", file.save)
             lines.append(f"{path}" + (f" (approximated: {file.error:.2%} of the norm is lost)" if file.error else ""))
         return shown(("\n".join(lines),), [f"Saved as {line}" for line in lines])
 

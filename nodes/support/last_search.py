@@ -45,9 +45,12 @@ class SearchInputs:
 
 @dataclass(frozen=True)
 class FinishedSearch:
-    """A search that was done, its file below output/block_weights, and its preview pictures [n, height, width, 3]."""
+    """A search that was done, its file below output/block_weights, and its preview pictures [n, height, width, 3].
+
+    ``file``: None as long as it could not be saved.
+    """
 
     inputs: SearchInputs
     result: SearchResult
-    file: str
+    file: str | None
     pictures: Tensor | None
