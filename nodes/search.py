@@ -10,7 +10,8 @@ from typing import Any
 
 from ..appl_search import PreviewSettings, SearchResult, SearchSettings, TrainingSet, search
 from ..appl_search.host import loras
-from ..appl_search.searching.loop import Event
+from ..appl_search.searching.events import Event
+from ..appl_search.searching.methods import all_methods
 from ..appl_search.settings.declaration import SEARCH
 from .panel import routes
 from .panel import state as panel_state
@@ -87,7 +88,7 @@ class SearchBlockWeights:
     ) -> dict:
         settings = replace(settings or SearchSettings(), **given(SearchSettings, SEARCH, widget_values))
         chosen = chosen_penalty if chosen_penalty >= 0 else None
-        if chosen is not None and settings.method != "gauss-newton":
+        if chosen is not None and not all_methods()[settings.method].has_model:
             raise ValueError(f"chosen_penalty is {chosen}, but a search by {settings.method} has no path of penalties. Set it to -1.")
         objects = (model, clip, vae, training_images)
         model, clip, sources = loras.split_learnable(model, clip)
@@ -129,7 +130,7 @@ class SearchBlockWeights:
 def _watched(
     samples: int, node_id: str | None, running: RunningSearch, sheet: PreviewSheet
 ) -> Iterator[Callable[[Event], bool]]:
-    """Gives a listener for a search: it moves the progress bars and tells the page.
+    """Yields the function to call after each step of a search: it moves the progress bars and tells the page.
 
     When something ends the search early (Cancel, a loss that is not finite), what was found until then is saved.
     """
@@ -147,7 +148,7 @@ def _watched(
 
 
 def _save_partial(partial: SearchResult | None, sheet: PreviewSheet) -> Json | None:
-    """Saves what a search that was cut off has found, and says it as the panel shows it; None before the first step."""
+    """Saves what a search found before it was cut off, and returns it as the panel shows it; None if that is nothing."""
     if partial is None:
         return None
     file, warnings = _save(partial, "partial")
@@ -159,7 +160,7 @@ def _save_partial(partial: SearchResult | None, sheet: PreviewSheet) -> Json | N
 
 
 def _save(result: SearchResult, name: str = "") -> tuple[str | None, list[str]]:
-    """Saves a result: its file, as the page names it, or None and why. Work that is done is not lost to a full disk."""
+    """Saves a result and returns its file by its path below the folder of results; None and why where it cannot be saved."""
     try:
         return save_result(result, name).relative_to(result_folder().resolve()).as_posix(), []
     except (OSError, ValueError) as error:
@@ -183,6 +184,6 @@ def _panel(result: SearchResult, file: str | None, chosen: float | None = None) 
 
 
 def _no_pictures() -> object | None:
-    """What makes ComfyUI leave out the nodes behind an output; None where there is no ComfyUI to know it."""
+    """An output that makes ComfyUI skip the nodes connected to it; None in a host that has no such thing."""
     blocker = getattr(sys.modules.get("comfy_execution.graph_utils"), "ExecutionBlocker", None)
     return blocker and blocker(None)

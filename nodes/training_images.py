@@ -1,4 +1,4 @@
-"""Images and captions for the search."""
+"""The node that collects images and captions for the search."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .support.common import CATEGORY, TRAINING_IMAGES, log, shown
 
 
 class TrainingImages:
-    """An IMAGE batch and its captions, after those of other nodes like it."""
+    """Appends an IMAGE batch and its captions to those of other nodes of this kind."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = (

@@ -33,7 +33,7 @@ def report_folder() -> Path:
 
 
 def inside(folder: Path, file: str, suffix: str) -> Path:
-    """A file below a folder that the page may ask for. ValueError for one that leads out of it: the page may come from anyone."""
+    """The path of a file that the page asks for: it may ask for anything. ValueError when it is not below the folder."""
     try:
         path = (folder / file).resolve()
         is_inside = path.is_relative_to(folder.resolve())
@@ -80,7 +80,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def save_result(result: SearchResult, name: str = "") -> Path:
-    """Writes a result as JSON; without a ``name`` it is called after its LoRAs. Raises as :func:`write_new` does."""
+    """Writes a result as JSON; without a ``name`` it is named after its LoRAs. Raises as :func:`write_new` does."""
     stem = name.strip() or "+".join(weights.name for weights in result.block_weights)
     text = result.to_json()
     return write_new(result_folder(), stem, ".json", lambda path: path.write_text(text, encoding="utf-8"))

@@ -14,7 +14,7 @@ import torch
 
 from appl_search import LoraSource, PreviewSettings, SearchResult, SearchSettings
 from appl_search.report.figures import draw
-from appl_search.searching.loop import Event
+from appl_search.searching.events import Event
 from appl_search.searching.methods.quadratic import Quadratic
 from appl_search.searching.penalty_path import PenaltyPath
 from tests import oracle, pack
@@ -47,7 +47,10 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def event(step: int) -> Event:
     """Of a step that goes on from 0.1, 0.2 ..., with a result elsewhere."""
     rates = torch.full((1, 20), step / 10, dtype=torch.float64)
-    return Event(step, 80, 2 * step, 160, step / 10, 0.0, step / 2, rates, lambda: RESULT)
+    return Event(
+        step=step, steps=80, samples=2 * step, total_samples=160, loss=step / 10, penalty=0.0, seconds=step / 2,
+        block_weights=rates, result=lambda: RESULT,
+    )  # fmt: skip
 
 
 def listening(node_id: str | None = "1:2"):
@@ -90,8 +93,8 @@ def test_steps_and_results_carry_the_best_single_strength(sent):
     # (w - 0.25)^2 in one rate: the best strength and the loss there are known.
     one = torch.ones(1, dtype=torch.float64)
     model = Quadratic(0 * one, 0.3 + 0.0625, -0.5 * one, 2 * one[None], one[None], one, 10.0, -math.inf, math.inf)
-    parameter_of = torch.tensor([-1, 0, *[-1] * 18])
-    path = PenaltyPath(model, parameter_of, torch.zeros(20, dtype=torch.float64))
+    parameter_of = torch.tensor([[-1, 0, *[-1] * 18]])
+    path = PenaltyPath(model, parameter_of, torch.zeros(1, 20, dtype=torch.float64))
     result = replace(result_for((oracle.LORA_A, {})), penalty_path=path)
     with listening() as listener:
         listener(replace(event(1), result=lambda: result))
