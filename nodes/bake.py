@@ -10,7 +10,7 @@ from ..appl_search import SearchResult
 from ..appl_search.host.lora_patches import differences
 from ..appl_search.weights import bake
 from .support.common import BLOCK_WEIGHTS, CATEGORY, shown
-from .support.files import create_unique, removed_after_error
+from .support.files import write_new
 from .support.matching import source_of
 
 _ONE_EACH, _MERGED = "one file for each LoRA", "all merged into one file"
@@ -59,9 +59,7 @@ class SaveBakedLora:
             baked = [(weights.name, bake.bake(source, weights, difference)) for source, weights in pairs]
         paths, text = [], []
         for lora, file in baked:
-            path = create_unique(_folder(folder), name.strip() or f"{lora.replace('/', '_')}_lbw", ".safetensors")
-            with removed_after_error(path):
-                file.save(path)
+            path = write_new(_folder(folder), name.strip() or f"{lora.replace('/', '_')}_lbw", ".safetensors", file.save)
             paths.append(str(path))
             text.append(f"Saved as {path}" + (f" (approximated: {file.error:.2%} of the norm is lost)" if file.error > _TOLD else ""))
         return shown(("\n".join(paths),), text)

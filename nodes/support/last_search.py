@@ -45,9 +45,12 @@ class SearchInputs:
 
 @dataclass(frozen=True)
 class FinishedSearch:
-    """A search that has ended. ``file``: below output/block_weights. ``pictures``: previews [n, height, width, 3]."""
+    """A search that has ended. ``pictures``: previews [n, height, width, 3].
+
+    ``file``: below output/block_weights, None as long as it could not be saved.
+    """
 
     inputs: SearchInputs
     result: SearchResult
-    file: str
+    file: str | None
     pictures: Tensor | None
