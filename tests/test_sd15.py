@@ -10,15 +10,25 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from appl_search import BlockWeights, LoraError, LoraSource, SearchResult, SearchSettings, TrainingSet, search
+from appl_search import (
+    BlockWeights,
+    LoraError,
+    LoraSource,
+    Models,
+    SearchResult,
+    SearchSettings,
+    Task,
+    TrainingSet,
+    search,
+)
 from appl_search.architectures.sd15 import SD15
 from appl_search.architectures.sdxl import SDXL
 from appl_search.demo import load_tiny_sdxl
 from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
-from appl_search.gradients.rates import Rates
-from appl_search.host import loras
-from appl_search.loras.files import read_layout
+from appl_search.host.lora_loading import load
+from appl_search.host.lora_patches import apply
+from appl_search.loras.layout import read_layout
 from appl_search.report.figures import draw
 from appl_search.report.html import html_report
 from appl_search.weights.bake import bake
@@ -104,7 +114,7 @@ def test_a_lora_file_says_which_architecture_it_is_for(folder, model, blocks):
 
 @pytest.mark.parametrize("block", ["BASE", "IN00", "IN01", "IN09", "OUT00", "OUT09"])
 def test_gradients_equal_finite_differences_through_the_whole_model(evaluator, block):
-    draws = next(Draws(evaluator.shapes, 3, 3, seed=0))
+    draws = Draws(evaluator.shapes, 3, 3, seed=0).current()
     rates, step = torch.full((1, 26), 0.5, dtype=torch.float64), torch.zeros(1, 26, dtype=torch.float64)
     step[0, SD15.block_index(block)] = 0.02
     above, below = (evaluator.losses(draws, rates + sign * step) for sign in (1, -1))
@@ -116,10 +126,10 @@ def test_gradients_equal_finite_differences_through_the_whole_model(evaluator, b
 @pytest.fixture(scope="module")
 def evaluator(model, clip, source):
     settings = SearchSettings(samples=3, batch_size=3)
-    rates = Rates([source], [read_layout(source)], settings)
     pictures = torch.rand(3, 64, 64, 3, generator=torch.Generator().manual_seed(1))
     images = TrainingSet.from_images(pictures, ["red", "a blue thing", "red"])
-    with opened(model, clip, load_tiny_sdxl()[2], [source], rates, images, settings) as evaluator:
+    models = Models(model=model, clip=clip, vae=load_tiny_sdxl()[2])
+    with opened(Task(models=models, loras=[source], images=images, settings=settings)) as evaluator:
         yield evaluator
 
 
@@ -140,14 +150,14 @@ def test_the_models_are_left_as_they_were(model, clip, source, found):
 
 
 def test_ones_are_the_stock_loader_and_zeros_are_nothing(model, source):
-    ones, _ = loras.apply(model, None, source, BlockWeights.for_lora(source, {}))
+    ones, _ = apply(model, None, load(source, model, None), BlockWeights.for_lora(source, {}))
     expected, got = patched_weights(stock(model, source.path, 1.0)), patched_weights(ones)
     assert expected.keys() == got.keys() and all(torch.equal(got[key], expected[key]) for key in got)
-    assert not loras.apply(model, None, source, BlockWeights.for_lora(source, (0.0,) * 26))[0].patches
+    assert not apply(model, None, load(source, model, None), BlockWeights.for_lora(source, (0.0,) * 26))[0].patches
 
 
 def test_each_key_gets_the_rate_of_its_block(model, clip, source):
-    applied, text = loras.apply(model, clip, source, BlockWeights.for_lora(source, RATES))
+    applied, text = apply(model, clip, load(source, model, clip), BlockWeights.for_lora(source, RATES))
     for key, ((strength, *_),) in {**applied.patches, **text.patcher.patches}.items():
         match = re.match(r"diffusion_model\.(input|middle|output)_blocks?\.(\d+)\.", key)
         block = 0 if match is None else {"input": 1, "middle": 13, "output": 14}[match[1]] + (0 if match[1] == "middle" else int(match[2]))
@@ -157,7 +167,7 @@ def test_each_key_gets_the_rate_of_its_block(model, clip, source):
 def test_a_baked_file_gives_at_strength_one_what_the_block_weights_give(model, source, tmp_path):
     weights = BlockWeights.for_lora(source, RATES)
     bake(source, weights).save(tmp_path / "baked.safetensors")
-    expected = patched_weights(loras.apply(model, None, source, weights)[0])
+    expected = patched_weights(apply(model, None, load(source, model, None), weights)[0])
     got, plain = patched_weights(stock(model, tmp_path / "baked.safetensors", 1.0)), model.model.state_dict()
     assert got.keys() == expected.keys()
     for key, weight in got.items():
@@ -169,30 +179,30 @@ def test_a_baked_file_gives_at_strength_one_what_the_block_weights_give(model, s
 
 def test_a_lora_for_sdxl_on_sd_1_5_is_refused(model):
     with pytest.raises(LoraError, match=r"lora_a.safetensors is for SDXL, and the MODEL is SD 1.5. Load a checkpoint of SDXL, or choose"):
-        loras.add_learnable(model, None, LoraSource(oracle.LORA_A), 0.5)
+        load(LoraSource(oracle.LORA_A), model, None)
 
 
 def test_a_lora_for_sd_1_5_on_sdxl_is_refused(source):
     with pytest.raises(LoraError, match=r"sd15.safetensors is for SD 1.5, and the MODEL is SDXL"):
-        loras.apply(oracle.sdxl(), None, source, BlockWeights.for_lora(source, {}))
+        load(source, oracle.sdxl(), None)
 
 
 def test_loras_for_different_models_are_not_searched_together(model, clip, source):
-    with pytest.raises(LoraError, match=r"LoRA 'lora_a' is for SDXL and 'sd15' for SD 1.5. LoRAs that are searched together"):
-        search(model, clip, None, [LoraSource(oracle.LORA_A), source], sd15.training_set(clip))
+    with pytest.raises(LoraError, match="lora_a.safetensors is for SDXL, and the MODEL is SD 1.5"):
+        search(model, clip, None, [source, LoraSource(oracle.LORA_A)], sd15.training_set(clip))
 
 
 def test_a_lora_that_may_be_for_both_goes_with_either_model(folder, model):
     """Nothing in the names of these layers tells the models apart."""
     lora = sd15.lora(folder, model, blocks=["middle_block.0"], name="both")
     weights = BlockWeights.for_lora(lora, {"MID": 0.25})
-    patched, _ = loras.apply(model, None, lora, weights)
+    patched, _ = apply(model, None, load(lora, model, None), weights)
     assert {entries[0][0] for entries in patched.patches.values()} == {0.25}
 
 
 def test_a_text_encoder_file_of_kohyas_trainer_is_told_by_its_name(tmp_path):
     for stem, expected in (("lora_te_text_model", SD15), ("lora_te1_text_model", SDXL)):
-        path = tmp_path / "text.safetensors"
+        path = tmp_path / f"{stem}.safetensors"
         save_file({f"{stem}_encoder_layers_0_mlp_fc1.{part}.weight": torch.zeros(1, 1) for part in ("lora_up", "lora_down")}, path)
         assert read_layout(LoraSource(path)).architecture == expected
 

@@ -38,13 +38,15 @@ def named(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
-def architecture_of_keys(keys: Collection[str], first: Architecture = DEFAULT) -> Architecture:
+def architecture_of_keys(keys: Collection[str], first: Architecture | None = None) -> Architecture:
     """The family that has most of these keys (of a model, or stems of a LoRA file's keys in any naming scheme).
 
-    Of several that have as many: the one of which more of the names are its own, then ``first``.
+    Of several that have as many: ``first``, or the one of which more of the names are its own.
     """
-    candidates = sorted(ARCHITECTURES.values(), key=lambda each: each != first)
-    return max(candidates, key=lambda each: (each.count(keys), sum(each.is_own(key) for key in keys)))
+    return max(
+        ARCHITECTURES.values(),
+        key=lambda each: (each.count(keys), each == first, sum(each.is_own(key) for key in keys)),
+    )
 
 
 def labels() -> str:
