@@ -57,7 +57,7 @@ class Picture:
         options = self.options
         flipped = draws is not None and options.flip and draws.random() < 0.5
         corner = self.frame.anywhere(draws) if draws is not None and options.random_crop else self.frame.centre
-        caption = options.wording().word(self.caption, draws or random.Random(0))
+        caption = options.wording.word(self.caption, draws or random.Random(0))
         caption = check_caption(caption, self.name, options.literal)
         return Version(corner, flipped, as_prompt(caption, options.literal))
 
