@@ -1,4 +1,4 @@
-"""Block weights on a MODEL."""
+"""Nodes that put a LoRA at given block weights on a MODEL."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ApplyBlockWeights:
 
 
 class BlockWeightsToLBW:
-    """The same as ComfyUI-Inspire-Pack's MakeLBW gives, without a string in between."""
+    """Makes what ComfyUI-Inspire-Pack's node MakeLBW makes, straight from block weights instead of from a string."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = "Makes the LBW_MODEL that Apply LBW of ComfyUI-Inspire-Pack takes, or Save LBW saves."

@@ -1,4 +1,4 @@
-"""LoRA files with block weights multiplied in."""
+"""The node that saves LoRA files with their block weights multiplied in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OUTPUT, _LORAS = "output/loras", "loras"
 
 
 class SaveBakedLora:
-    """Writes LoRA files that any loader applies as the block weights say, at strength 1."""
+    """Writes LoRA files that act at strength 1, in any loader, as the LoRA does at its block weights."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = (
@@ -63,5 +63,5 @@ class SaveBakedLora:
         return shown(("\n".join(lines),), [f"Saved as {line}" for line in lines])
 
 
-def _folder(choice: str) -> Path:
-    return Path(folder_paths.get_output_directory()) / "loras" if choice == _OUTPUT else Path(folder_paths.get_folder_paths("loras")[0])
+def _folder(name: str) -> Path:
+    return Path(folder_paths.get_output_directory()) / "loras" if name == _OUTPUT else Path(folder_paths.get_folder_paths("loras")[0])

@@ -1,4 +1,4 @@
-"""Block weights to look at: figures, and a report to keep."""
+"""Nodes that draw block weights as a picture and save them as a report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _needs_matplotlib(error: ModuleNotFoundError) -> ModuleNotFoundError:
 
 
 class PlotBlockWeights:
-    """BLOCK_WEIGHTS as a picture."""
+    """Draws a figure of BLOCK_WEIGHTS."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = (
@@ -69,7 +69,7 @@ class PlotBlockWeights:
 
 
 class SaveReport:
-    """BLOCK_WEIGHTS as an HTML file."""
+    """Saves BLOCK_WEIGHTS as an HTML file."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = (
@@ -111,14 +111,14 @@ class SaveReport:
 
 
 def _preview(picture: Image.Image) -> dict[str, str]:
-    """Saves a picture for the node to show until ComfyUI ends, and says where, as ComfyUI's own preview does."""
+    """Saves a picture in ComfyUI's temporary folder, and returns where it is in the form that ComfyUI's page expects."""
     path = create_unique(Path(folder_paths.get_temp_directory()), "block_weights", ".png")
     picture.save(path, compress_level=1)
     return {"filename": path.name, "subfolder": "", "type": "temp"}
 
 
 def _versions() -> dict[str, str]:
-    """Of the pack and of ComfyUI, as far as they say."""
+    """The versions of the pack and of ComfyUI, by their names; ComfyUI's only where it states one."""
     found = {}
     for line in (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8").splitlines():
         if line.startswith("version"):

@@ -1,10 +1,12 @@
-"""A LoRA on a MODEL whose block weights are to be found."""
+"""The node that loads a LoRA whose block weights are to be searched."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..appl_search import LoraSource, SearchSettings
-from ..appl_search.architectures.blocks import BLOCK_NAMES
 from ..appl_search.host import loras
+from ..appl_search.loras.files import read_layout
 from ..appl_search.settings.declaration import LOADER
 from .support.common import CATEGORY
 from .support.lora_files import lora_names, lora_path
@@ -12,7 +14,7 @@ from .support.widgets import widgets
 
 
 class LoadLearnableLora:
-    """Marks a LoRA for the search; until then it acts as the stock loader does at strength ``init``."""
+    """Marks a LoRA for the search. Until it is searched, it acts as the stock loader's LoRA does at strength ``init``."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = (
@@ -43,5 +45,6 @@ class LoadLearnableLora:
         }  # fmt: skip
 
     def load(self, model, lora_name: str, init: float, clip=None) -> tuple:
-        source = LoraSource(lora_path(lora_name), start={block: init for block in BLOCK_NAMES})
-        return loras.add_learnable(model, clip, source, init)
+        source = LoraSource(lora_path(lora_name))
+        blocks = read_layout(source).architecture.blocks
+        return loras.add_learnable(model, clip, replace(source, start=dict.fromkeys(blocks, init)), init)

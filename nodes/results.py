@@ -1,4 +1,4 @@
-"""Results as files in the output folder."""
+"""Nodes that save results to ComfyUI's output folder and load them from there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .support.summary import summary
 
 
 class SaveResult:
-    """Writes BLOCK_WEIGHTS as JSON."""
+    """Writes BLOCK_WEIGHTS to a JSON file."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = f"Saves block weights, and how they were found, as a readable JSON file in output/{FOLDER}. It never overwrites one."
@@ -36,7 +36,7 @@ class SaveResult:
 
 
 class LoadResult:
-    """Reads BLOCK_WEIGHTS from JSON."""
+    """Reads BLOCK_WEIGHTS from a JSON file."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = (

@@ -122,7 +122,7 @@ class SearchBlockWeights:
 def _watched(
     samples: int, node_id: str | None, running: RunningSearch, sheet: PreviewSheet
 ) -> Iterator[Callable[[Event], bool]]:
-    """Gives a listener for a search: it moves the progress bars and tells the page.
+    """Yields the function to call after each step of a search: it moves the progress bars and tells the page.
 
     When something ends the search early (Cancel, a loss that is not finite), what was found until then is saved.
     """
@@ -140,7 +140,7 @@ def _watched(
 
 
 def _save_partial(partial: SearchResult | None, sheet: PreviewSheet) -> Json | None:
-    """Saves what a search that was cut off has found, and says it as the panel shows it; None before the first step."""
+    """Saves what a search found before it was cut off, and returns it as the panel shows it; None if that is nothing."""
     if partial is None:
         return None
     file = _save(partial, "partial")
@@ -150,11 +150,11 @@ def _save_partial(partial: SearchResult | None, sheet: PreviewSheet) -> Json | N
 
 
 def _save(result: SearchResult, name: str = "") -> str:
-    """Saves a result; its file, as the page names it."""
+    """Saves a result and returns its file as the page names it: by its path below the folder of results."""
     return save_result(result, name).relative_to(result_folder().resolve()).as_posix()
 
 
 def _no_pictures() -> object | None:
-    """What makes ComfyUI leave out the nodes behind an output; None where there is no ComfyUI to know it."""
+    """An output that makes ComfyUI skip the nodes connected to it; None in a host that has no such thing."""
     blocker = getattr(sys.modules.get("comfy_execution.graph_utils"), "ExecutionBlocker", None)
     return blocker and blocker(None)

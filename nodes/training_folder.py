@@ -1,4 +1,4 @@
-"""Training images from a folder of files."""
+"""The node that reads training images from a folder of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images, latents and captions from other nodes, for the search."""
+"""The nodes that collect images, latents and captions for the search."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_adamw_makes_the_published_steps_of_the_published_gradients():
         penalty = 1e-4 * (torch.sign(weights) - 10 * (weights < 0))
         gradient = rates.of_parameters((expected["grad"][step].double() - penalty)[None])
         method.step(Gradients(torch.zeros(1), gradient, None))
-        found = rates.all_rates(method.parameters)[rates.searched]
+        found = rates.all_rates(method.parameters).flatten()[rates.searched]
         torch.testing.assert_close(found.float(), expected["weights"][step + 1][rates.searched], rtol=0, atol=2e-5)
 
 

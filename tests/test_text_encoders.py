@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from appl_search import LoraSource, SearchSettings, TrainingSet
-from appl_search.architectures.blocks import BLOCK_NAMES
+from appl_search.architectures.sdxl import SDXL
 from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
 from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
@@ -29,11 +29,11 @@ def evaluator():
 @pytest.mark.parametrize("block", ["BASE", "IN04", "OUT03"])
 def test_gradients_equal_finite_differences_through_the_whole_model(evaluator, block):
     draw = next(Draws(evaluator.shapes, 3, 3, seed=0))
-    rates = torch.full((20,), 0.7, dtype=torch.float64)
-    step = torch.zeros(20, dtype=torch.float64)
-    step[BLOCK_NAMES.index(block)] = 0.02
+    rates = torch.full((1, 20), 0.7, dtype=torch.float64)
+    step = torch.zeros(1, 20, dtype=torch.float64)
+    step[0, SDXL.block_index(block)] = 0.02
     above, below = (evaluator.losses(draw, rates + sign * step) for sign in (1, -1))
-    parameter = int(evaluator._rates.parameter_of[BLOCK_NAMES.index(block)])
+    parameter = int(evaluator._rates.parameter_of[0, SDXL.block_index(block)])
     found = evaluator.gradients(draw, rates).gradients[:, parameter]
     torch.testing.assert_close(found, (above - below) / 0.04, rtol=0.02, atol=2e-5)
     assert found.abs().max() > 1e-4

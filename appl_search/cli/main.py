@@ -6,7 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..architectures.blocks import NUM_BLOCKS
 from ..loras.files import LoraSource, read_layout
 from ..report.tables import table
 from ..settings import SearchSettings
@@ -99,7 +98,8 @@ def _add_apply_info(commands) -> None:
 
 def _apply_info(options: argparse.Namespace) -> None:
     layout = read_layout(LoraSource(options.lora))
-    weights = _read(options.lora, options.weights) if options.weights else BlockWeights(layout, (1.0,) * NUM_BLOCKS)
+    all_ones = BlockWeights(layout, (1.0,) * len(layout.present))
+    weights = _read(options.lora, options.weights) if options.weights else all_ones
     print(f"{layout.name}  SHA-256 {layout.sha256}")
     print("\n".join(table(weights)))
     groups = ", ".join(f"{group} {count}" for group, count in layout.groups.items())

@@ -49,7 +49,7 @@ class Evaluator:
         return [example.latent.shape for example in self.examples]
 
     def losses(self, draw: Draw, rates: Tensor) -> Tensor:
-        """Weighted denoising loss of each draw [b], in fp64 on the CPU. ``rates`` [LoRAs * 20]."""
+        """Weighted denoising loss of each draw [b], in fp64 on the CPU. ``rates`` [LoRAs, blocks]."""
         out = torch.empty(len(draw), dtype=torch.float64)
 
         def work(rows: list[int]) -> None:
@@ -63,10 +63,10 @@ class Evaluator:
     def gradients(self, draw: Draw, rates: Tensor, probes: int = 0) -> Gradients:
         """Losses and their per-example gradients by the search's parameters, and probes for the first examples.
 
-        ``rates`` [LoRAs * 20].
+        ``rates`` [LoRAs, blocks].
         """
         losses = torch.empty(len(draw), dtype=torch.float64)
-        by_rate = torch.zeros(2, len(draw), len(rates), dtype=torch.float64)
+        by_rate = torch.zeros(2, len(draw), rates.numel(), dtype=torch.float64)
 
         def work(rows: list[int]) -> None:
             strengths = self._strengths(rates, len(rows)).requires_grad_()
@@ -86,7 +86,7 @@ class Evaluator:
         return Gradients(losses, by_gradient, by_probe[:probes])
 
     def sample(self, wanted: PreviewSettings, rates: Tensor) -> Tensor:
-        """Latent [4, height / 8, width / 8], in the VAE's scale, of a picture at ``rates`` [LoRAs * 20].
+        """Latent [4, height / 8, width / 8], in the VAE's scale, of a picture at ``rates`` [LoRAs, blocks].
 
         Its prompts are among those that :func:`opened` was told of.
         """
@@ -105,7 +105,7 @@ class Evaluator:
         return list(groups.values())
 
     def _strengths(self, rates: Tensor, batch: int) -> Tensor:
-        return rates.to(self.denoiser.device, torch.float32).expand(batch, -1).clone()
+        return rates.flatten().to(self.denoiser.device, torch.float32).expand(batch, -1).clone()
 
     def _forward(self, draw: Draw, rows: list[int], strengths: Tensor) -> tuple[Tensor, DenoisingLoss]:
         """The network's prediction for rows of a draw, and their loss."""
@@ -145,14 +145,14 @@ class TextConditioning:
         self._prompts = {} if searched else {prompt: conditioning.encode_caption(clip, prompt) for prompt in prompts}
 
     def of_prompt(self, prompt: str, strengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(context [1, tokens, c], pooled [1, p]) of a prompt; ``strengths`` [1, LoRAs * 20]."""
+        """(context [1, tokens, c], pooled [1, p]) of a prompt; ``strengths`` [1, LoRAs * blocks]."""
         if not self._searched:
             return self._prompts[prompt]
         self._patched.strengths = strengths.to(self._clip.patcher.load_device)
         return conditioning.encode_caption(self._clip, prompt)
 
     def batch(self, indices: list[int], strengths: Tensor) -> list[ModelConds]:
-        """Conditioning of each of these examples; ``strengths`` [b, LoRAs * 20]."""
+        """Conditioning of each of these examples; ``strengths`` [b, LoRAs * blocks]."""
         if not self._searched:
             return [self._cached(i) for i in indices]
         here = strengths.to(self._clip.patcher.load_device)
@@ -196,12 +196,13 @@ def opened(
     _check_text_encoders(clip, loaded)
     with torch.inference_mode(False), torch.enable_grad(), Undo() as undo:
         patched_text, text_is_searched = None, False
-        if clip is not None and (text_layers := layer_deltas(clip.cond_stage_model, loaded)):
+        if clip is not None and (text_layers := layer_deltas(clip.cond_stage_model, loaded, rates.architecture)):
             device.load([clip.patcher])
             autograd.allow_gradients(clip.cond_stage_model, undo)
             patched_text = Patched(clip.cond_stage_model, text_layers, undo)
-            patched_text.strengths = rates.all_rates(rates.start).float()[None].to(clip.patcher.load_device)
-            text_is_searched = any(rates.parameter_of[rate] >= 0 for layer in text_layers.values() for rate in layer.rates)
+            patched_text.strengths = rates.all_rates(rates.start).float().flatten()[None].to(clip.patcher.load_device)
+            searched = set(rates.searched.tolist())
+            text_is_searched = any(rate in searched for layer in text_layers.values() for rate in layer.rates)
         with torch.no_grad():
             examples = encode(
                 training_set,
@@ -221,7 +222,7 @@ def opened(
             conditioning.keep_loaded(clip, undo)
         with denoiser.innermost(undo):
             autograd.allow_gradients(denoiser.model, undo)
-            patched = Patched(denoiser.model, layer_deltas(denoiser.model, loaded), undo)
+            patched = Patched(denoiser.model, layer_deltas(denoiser.model, loaded, rates.architecture), undo)
         memory = MicroBatches(denoiser, largest, settings.batch_size, undo)
         yield Evaluator(denoiser, patched, text, memory, rates, settings)
 

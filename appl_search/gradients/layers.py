@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..architectures.blocks import NUM_BLOCKS, block_of_key
+from ..architectures import Architecture
 from ..host.loras import patched_weight
 from ..host.operations import operation_of
 from ..loras.factors import low_rank_factors
@@ -26,10 +26,12 @@ class LoadedLora:
     patches: Mapping[str, Patch]
 
 
-def layer_deltas(model: nn.Module, loras: Sequence[LoadedLora]) -> dict[str, LayerDeltas | OutputDeltas]:
+def layer_deltas(
+    model: nn.Module, loras: Sequence[LoadedLora], architecture: Architecture
+) -> dict[str, LayerDeltas | OutputDeltas]:
     """The deltas of every layer of ``model`` that any LoRA patches, by module name.
 
-    Keys of other models are left alone. Rates are numbered 20 * LoRA + block. Raises :class:`LoraError` with
+    Keys of other models are left alone. Rates are numbered LoRA * blocks + block. Raises :class:`LoraError` with
     the file and the key where a patch does not fit its layer.
     """
     by_module: dict[str, list[_Entry]] = {}
@@ -37,7 +39,8 @@ def layer_deltas(model: nn.Module, loras: Sequence[LoadedLora]) -> dict[str, Lay
     for index, lora in enumerate(loras):
         for key, patch in lora.patches.items():
             if key in known:
-                entry = _Entry(lora.source, key, patch, index * NUM_BLOCKS + block_of_key(key))
+                rate = index * len(architecture.blocks) + architecture.block_of_key(key)
+                entry = _Entry(lora.source, key, patch, rate)
                 by_module.setdefault(key.rpartition(".")[0], []).append(entry)
     return {name: _deltas_of(model.get_submodule(name), entries) for name, entries in by_module.items()}
 
@@ -59,7 +62,7 @@ class _Entry:
         shapes = [tuple(part.shape) for part in self.patch.weights if isinstance(part, Tensor)]
         return LoraError(
             f"LoRA file {self.source.path}: its {self.patch.kind} tensors of shapes {shapes} do not fit {self.key}, whose "
-            f"shape is {tuple(shape)}. The file is damaged or for another model than this SDXL."
+            f"shape is {tuple(shape)}. The file is damaged or for another model than this one."
         )
 
     def full_difference(self, shape: torch.Size) -> Tensor:

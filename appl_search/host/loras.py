@@ -12,7 +12,7 @@ import comfy.lora_convert
 import torch
 from torch import Tensor
 
-from ..architectures.blocks import block_of_key, group_of_key
+from ..architectures import Architecture, labels
 from ..loras.files import LoraError, LoraSource, read_layout, read_tensors
 from ..loras.patch import Patch
 from ..weights.block_weights import BlockWeights
@@ -54,7 +54,7 @@ def read_patches(source: LoraSource, model, clip) -> dict[str, Patch]:
         shown = ", ".join(list(tensors)[:3])
         raise LoraError(
             f"LoRA file {source.path}: none of its {len(tensors)} keys is a key of this MODEL or CLIP (it has {shown}). "
-            "It is for another architecture than SDXL."
+            f"It is for another architecture than {labels()}."
         )
     return {key: _as_patch(value) for key, value in loaded.items()}
 
@@ -84,31 +84,34 @@ def add_learnable(model, clip, source: LoraSource, rate: float):
 def apply(model, clip, source: LoraSource, weights: BlockWeights, strength_model: float = 1.0, strength_clip: float = 1.0):
     """MODEL and CLIP with a LoRA at its block weights, as ordinary patches; rates of 0 leave no patch.
 
-    Keys that belong to no SDXL block are named in a warning and left out.
+    Keys that belong to no block are named in a warning and left out.
     """
-    patches = _in_blocks(source, read_patches(source, model, clip))
+    architecture = weights.layout.architecture
+    patches = _in_blocks(source, read_patches(source, model, clip), architecture)
     in_clip = _clip_keys(clip)
 
     def strength(key: str) -> float:
-        return weights.values[block_of_key(key)] * (strength_clip if key in in_clip else strength_model)
+        return weights.values[architecture.block_of_key(key)] * (strength_clip if key in in_clip else strength_model)
 
     return _add_patches(model, clip, patches, strength)
 
 
 def lbw_model(model, clip, source: LoraSource, weights: BlockWeights) -> dict:
     """A LoRA at its block weights as ComfyUI-Inspire-Pack's LBW_MODEL: {"blocks": {key: (patch, rate)}, "muted": [key, ...]}."""
-    patches = _in_blocks(source, read_patches(source, model, clip))
-    rates = {key: weights.values[block_of_key(key)] for key in patches}
+    architecture = weights.layout.architecture
+    patches = _in_blocks(source, read_patches(source, model, clip), architecture)
+    rates = {key: weights.values[architecture.block_of_key(key)] for key in patches}
     return {
         "blocks": {key: (patches[key].host_object, rate) for key, rate in rates.items() if rate != 0},
         "muted": [key for key, rate in rates.items() if rate == 0],
     }
 
 
-def _in_blocks(source: LoraSource, patches: Mapping[str, Patch]) -> dict[str, Patch]:
-    outside = [key for key in patches if group_of_key(key) is None]
+def _in_blocks(source: LoraSource, patches: Mapping[str, Patch], architecture: Architecture) -> dict[str, Patch]:
+    outside = [key for key in patches if architecture.group_of_key(key) is None]
     if outside:
-        log.warning("LoRA file %s: %d keys belong to no SDXL block and are left out: %s", source.path, len(outside), ", ".join(outside))
+        what = f"{len(outside)} keys belong to no {architecture.label} block and are left out: {', '.join(outside)}"
+        log.warning("LoRA file %s: %s", source.path, what)
     return {key: patch for key, patch in patches.items() if key not in outside}
 
 

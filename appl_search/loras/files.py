@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ..architectures.blocks import BLOCK_NAMES, NUM_BLOCKS, SECTIONS, block_index, block_of_group, group_of_key
+from ..architectures import ARCHITECTURES, DEFAULT, Architecture, architecture_of_keys, labels
 
 log = logging.getLogger("appl_search")
 
@@ -67,38 +67,44 @@ class LoraSource:
         object.__setattr__(self, "path", Path(self.path))
         object.__setattr__(self, "name", self.name or self.path.stem)
         for what in ("fixed", "start"):
-            rates = {BLOCK_NAMES[block_index(block)]: float(rate) for block, rate in getattr(self, what).items()}
-            object.__setattr__(self, what, rates)
+            object.__setattr__(self, what, {_block(name): float(rate) for name, rate in getattr(self, what).items()})
         if self.tie not in _TIES:
             raise ValueError(f"LoraSource(tie={self.tie!r}): expected None, 'sections' or 'all'.")
 
-    def ties(self) -> list[tuple[int, ...]]:
-        """Groups of block indices that share one rate; together they are all 20."""
-        if self.tie == "all":
-            return [tuple(range(NUM_BLOCKS))]
-        if self.tie == "sections":
-            return list(SECTIONS.values())
-        return [(block,) for block in range(NUM_BLOCKS)]
+
+def _block(name: str) -> str:
+    """The name of a block of any architecture, in upper case; which one the file is for is not known before it is read."""
+    known = dict.fromkeys(block for architecture in ARCHITECTURES.values() for block in architecture.blocks)
+    if name.upper() not in known:
+        raise ValueError(f"{name!r} is not an {labels()} block. Expected one of {', '.join(known)}.")
+    return name.upper()
 
 
 @dataclass(frozen=True)
 class LoraLayout:
     """What a LoRA file holds: enough for every block-weight string, without its tensors.
 
-    ``groups``: number of model keys that the file patches, by group of
-    :func:`appl_search.architectures.blocks.group_of_key` (weights and biases count one each, as ComfyUI counts
-    them). ``sha256``: of the file's bytes, in hex.
+    ``groups``: number of model keys that the file patches, by group of its ``architecture`` (weights and biases count
+    one each, as ComfyUI counts them). ``sha256``: of the file's bytes, in hex.
     """
 
     name: str
     sha256: str
     groups: Mapping[str, int]
+    architecture: Architecture = DEFAULT
+
+    @property
+    def keys(self) -> tuple[int, ...]:
+        """For each block of the architecture: how many model keys the file patches there."""
+        counts = [0] * len(self.architecture.blocks)
+        for group, count in self.groups.items():
+            counts[self.architecture.block_of_group(group)] += count
+        return tuple(counts)
 
     @property
     def present(self) -> tuple[bool, ...]:
-        """For each of the 20 blocks: whether the file has any key for it."""
-        blocks = {block_of_group(group) for group, count in self.groups.items() if count}
-        return tuple(block in blocks for block in range(NUM_BLOCKS))
+        """For each block of the architecture: whether the file has any key for it."""
+        return tuple(count > 0 for count in self.keys)
 
 
 def split_key(key: str) -> tuple[str, str] | None:
@@ -115,8 +121,8 @@ def read_layout(source: LoraSource) -> LoraLayout:
     with _opened(path) as file:
         keys = list(file.keys())
     stat = path.stat()
-    groups = _count_groups(path, keys)
-    return LoraLayout(source.name, file_hash(path, stat.st_size, stat.st_mtime_ns), groups)
+    architecture, groups = _count_groups(path, keys)
+    return LoraLayout(source.name, file_hash(path, stat.st_size, stat.st_mtime_ns), groups, architecture)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -143,28 +149,28 @@ def _opened(path: Path):
         ) from error
 
 
-def _count_groups(path: Path, keys: list[str]) -> dict[str, int]:
+def _count_groups(path: Path, keys: list[str]) -> tuple[Architecture, dict[str, int]]:
+    """Which architecture a file with these keys is for, and its groups of it. Raises LoraError when none has any of them."""
+    parts = {key: found for key in keys if (found := split_key(key)) is not None and found[1] not in _SCALARS}
+    architecture = architecture_of_keys({stem for stem, _ in parts.values()})
     patched: dict[str, set[str]] = {}
     foreign: list[str] = []
-    for key in keys:
-        parts = split_key(key)
-        if parts is None:
-            continue
-        stem, suffix = parts
-        if suffix in _SCALARS:
-            continue
-        group = group_of_key(stem)
+    for key, (stem, suffix) in parts.items():
+        group = architecture.group_of_key(stem)
         if group is None:
             foreign.append(key)
         else:
             patched.setdefault(group, set()).add(stem + (".bias" if _SUFFIXES[suffix] else ".weight"))
     if not patched:
         shown = ", ".join((foreign or keys)[:3]) or "no keys at all"
-        reason = "is for another model than SDXL" if foreign else "is not a LoRA"
-        raise LoraError(f"LoRA file {path} {reason}: none of its {len(keys)} keys patches an SDXL block (it has {shown}).")
+        reason = f"is for another model than {labels()}" if foreign else "is not a LoRA"
+        raise LoraError(
+            f"LoRA file {path} {reason}: none of its {len(keys)} keys patches an {labels()} block (it has {shown})."
+        )
     if foreign:
-        log.warning("LoRA file %s: %d keys belong to no SDXL block and are ignored, e.g. %s", path, len(foreign), foreign[0])
-    return {group: len(stems) for group, stems in patched.items()}
+        what = f"{len(foreign)} keys belong to no {architecture.label} block and are ignored, e.g. {foreign[0]}"
+        log.warning("LoRA file %s: %s", path, what)
+    return architecture, {group: len(stems) for group, stems in patched.items()}
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..architectures.blocks import NUM_BLOCKS
 from ..gradients.batch import Gradients
 from ..gradients.draws import VALIDATION, Draw, Draws, RecordedDraws
 from ..gradients.evaluator import Evaluator, opened
@@ -29,7 +28,7 @@ from .result import History, SearchResult, block_weights_of
 class Event:
     """A finished step, for whoever watches.
 
-    ``block_weights`` [LoRAs, 20]: after the step. ``loss``: the batch's denoising loss. ``result()``
+    ``block_weights`` [LoRAs, blocks]: after the step. ``loss``: the batch's denoising loss. ``result()``
     makes the result so far.
     """
 
@@ -131,12 +130,12 @@ def evaluate(
 ) -> Tensor:
     """Denoising losses [candidates, samples] of several choices of block weights on the same draws.
 
-    ``block_weights`` [candidates][LoRAs][20]. The draws are those of ``settings`` (samples, batch_size,
+    ``block_weights`` [candidates][LoRAs][blocks]. The draws are those of ``settings`` (samples, batch_size,
     seed), so that differences between candidates are far less noisy than the losses themselves.
     """
     layouts = [read_layout(source) for source in loras]
     rates = Rates(loras, layouts, settings)
-    candidates = torch.tensor(block_weights, dtype=torch.float64).view(len(block_weights), -1)
+    candidates = torch.tensor(block_weights, dtype=torch.float64)
     losses = []
     with opened(model, clip, vae, loras, rates, training_set, settings) as evaluator:
         for draw in Draws(evaluator.shapes, settings.samples, settings.batch_size, settings.seed):
@@ -157,7 +156,7 @@ class _Log:
         self._started = time.perf_counter()
 
     def _all(self, parameters: Tensor) -> Tensor:
-        return self._rates.all_rates(parameters).view(-1, NUM_BLOCKS)
+        return self._rates.all_rates(parameters)
 
     def add(self, loss: float, penalty: float, samples: int) -> Event:
         self._losses.append(loss)

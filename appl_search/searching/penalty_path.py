@@ -9,14 +9,13 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from ..architectures.blocks import NUM_BLOCKS
 from ..gradients.rates import spread
 from .methods.quadratic import Quadratic
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Rates and standard errors [LoRAs, 20] for one penalty, and the denoising loss predicted there."""
+    """Rates and standard errors [LoRAs, blocks] for one penalty, and the denoising loss predicted there."""
 
     penalty: float
     predicted_loss: float
@@ -34,7 +33,7 @@ class SingleStrength:
 
 @dataclass(frozen=True)
 class PenaltyPath:
-    """A quadratic model of the loss, and which of all rates [LoRAs * 20] its parameters are."""
+    """A quadratic model of the loss, and which of all rates [LoRAs, blocks] its parameters are."""
 
     model: Quadratic
     parameter_of: Tensor
@@ -59,11 +58,11 @@ class PenaltyPath:
 
         Rates that are fixed stay so. A LoRA without any searched rate has strength 0.
         """
-        loras = torch.arange(len(self.parameter_of)) // NUM_BLOCKS
-        members = torch.zeros(len(self.model.center), int(loras[-1]) + 1, dtype=torch.float64)  # 1 where a parameter is of a LoRA
-        searched = self.parameter_of >= 0
-        members[self.parameter_of[searched], loras[searched]] = 1
-        zero = torch.zeros(members.shape[1], dtype=torch.float64)
+        loras = len(self.parameter_of)
+        members = torch.zeros(len(self.model.center), loras, dtype=torch.float64)  # 1 where a parameter is of a LoRA
+        for lora, parameters in enumerate(self.parameter_of):
+            members[parameters[parameters >= 0], lora] = 1
+        zero = torch.zeros(loras, dtype=torch.float64)
         along = Quadratic(
             zero,
             self.model.predicted_loss(members @ zero),
@@ -84,22 +83,23 @@ class PenaltyPath:
         return self.model.minimum(penalty, start)
 
     def _solution(self, penalty: float, w: Tensor) -> Solution:
-        values = spread(w, self.parameter_of, self.constant).view(-1, NUM_BLOCKS)
+        values = spread(w, self.parameter_of, self.constant)
         return Solution(penalty, self.model.predicted_loss(w), values, self.stderr(w))
 
     def stderr(self, w: Tensor) -> Tensor:
-        """Standard errors [LoRAs, 20] of a minimum w [p]; NaN where there is none."""
+        """Standard errors [LoRAs, blocks] of a minimum w [p]; NaN where there is none."""
         unknown = torch.full_like(self.constant, math.nan)
-        return spread(self.model.stderr(w), self.parameter_of, unknown).view(-1, NUM_BLOCKS)
+        return spread(self.model.stderr(w), self.parameter_of, unknown)
 
     def to_dict(self) -> dict:
-        """JSON-ready; infinite bounds become None."""
+        """JSON-ready; infinite bounds become None, and the rates of all LoRAs one list."""
         model = {field.name: _plain(getattr(self.model, field.name)) for field in fields(Quadratic)}
-        return {"model": model, "parameter_of": self.parameter_of.tolist(), "constant": self.constant.tolist()}
+        rates = {"parameter_of": self.parameter_of.flatten().tolist(), "constant": self.constant.flatten().tolist()}
+        return {"model": model, **rates}
 
     @classmethod
-    def from_dict(cls, data: Mapping) -> PenaltyPath:
-        """The inverse of :meth:`to_dict`."""
+    def from_dict(cls, data: Mapping, loras: int) -> PenaltyPath:
+        """The inverse of :meth:`to_dict`, for a search of so many LoRAs."""
         model = {
             name: torch.tensor(value, dtype=torch.float64) if isinstance(value, list) else value
             for name, value in data["model"].items()
@@ -108,8 +108,8 @@ class PenaltyPath:
         model["upper"] = math.inf if model["upper"] is None else model["upper"]
         return cls(
             Quadratic(**model),
-            torch.tensor(data["parameter_of"]),
-            torch.tensor(data["constant"], dtype=torch.float64),
+            torch.tensor(data["parameter_of"]).view(loras, -1),
+            torch.tensor(data["constant"], dtype=torch.float64).view(loras, -1),
         )
 
 

@@ -35,7 +35,7 @@ class Previewer:
         self._due = 0
 
     def at(self, samples: int, rates: Tensor) -> None:
-        """``rates`` [LoRAs * 20] after so many samples of the search."""
+        """``rates`` [LoRAs, blocks] after so many samples of the search."""
         if self._settings is not None and samples >= self._due:
             self._due = (samples // self._settings.every + 1) * self._settings.every
             self._sample(samples, rates)

@@ -22,7 +22,7 @@ SCHEMA = "appl-search/1"
 class History:
     """The way of a search, in fp32.
 
-    ``block_weights`` [steps + 1, LoRAs, 20]: before the first and after each step. ``loss`` [steps]:
+    ``block_weights`` [steps + 1, LoRAs, blocks]: before the first and after each step. ``loss`` [steps]:
     each batch's denoising loss, without the penalty. ``penalty`` [steps]: sum |rate|, negative ones
     with their extra weight, at the rates that the batch was evaluated at, before the factor
     ``SearchSettings.penalty``.
@@ -117,10 +117,10 @@ class SearchResult:
             data["samples"],
             data["seconds"],
             data["prediction"],
-            PenaltyPath.from_dict(data["penalty_path"]) if data.get("penalty_path") is not None else None,
+            PenaltyPath.from_dict(data["penalty_path"], len(data["loras"])) if data.get("penalty_path") is not None else None,
         )
 
 
 def block_weights_of(layouts: Iterable[LoraLayout], values: Tensor, stderr: Tensor) -> tuple[BlockWeights, ...]:
-    """[LoRAs, 20] rates and standard errors -> one set of block weights for each LoRA."""
+    """[LoRAs, blocks] rates and standard errors -> one set of block weights for each LoRA."""
     return tuple(BlockWeights(*parts) for parts in zip(layouts, values.tolist(), stderr.tolist()))

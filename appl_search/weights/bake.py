@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..architectures.blocks import block_of_group, group_of_key
 from ..loras.files import LoraError, LoraSource, read_metadata, read_tensors, split_key
 from .block_weights import BlockWeights
 
@@ -115,8 +114,9 @@ def _by_stem(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 def _rate(weights: BlockWeights, stem: str) -> float:
     """1 for what belongs to no block: it stays in the file as it is."""
-    group = group_of_key(stem)
-    return 1.0 if group is None else weights.values[block_of_group(group)]
+    architecture = weights.layout.architecture
+    group = architecture.group_of_key(stem)
+    return 1.0 if group is None else weights.values[architecture.block_of_group(group)]
 
 
 def _scaled(parts: Mapping[str, Tensor], rate: float) -> dict[str, Tensor]:

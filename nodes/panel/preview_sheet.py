@@ -24,7 +24,7 @@ _DESCRIPTION = "Description"  # a keyword of the PNG specification
 
 
 class PreviewSheet:
-    """The pictures of one search, in their order; ``changed`` is told where to see them after each one.
+    """The pictures of one search, in their order; ``changed`` is called after each one with where the page finds them.
 
     While the search runs, a picture that the VAE has no room to decode shows as ComfyUI's rough latent preview.
     """
@@ -69,7 +69,7 @@ def sheet_path(file: str) -> Path:
 
 
 def sheet_at(path: Path, kind: str, folder: Path) -> Json | None:
-    """How the page gets a sheet from ComfyUI, and how large it is; None when there is none.
+    """Where the page gets a sheet from ComfyUI, and its size; None when there is none.
 
     ``kind``: what ComfyUI calls ``folder``, "output" or "temp".
     """
@@ -95,7 +95,7 @@ def _caption(preview: Preview) -> str:
 
 
 def _sheet(images: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
-    """Pictures in rows, with their captions below; transparent around."""
+    """One image of all pictures in rows, each with its caption below, on a transparent ground."""
     width, height = images[-1].size
     scale = CELL / max(width, height)
     cell = (round(width * scale), round(height * scale))

@@ -1,4 +1,4 @@
-"""What the panel on the page asks ComfyUI's server for."""
+"""The addresses on ComfyUI's server that the panel on the page asks."""
 
 from __future__ import annotations
 

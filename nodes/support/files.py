@@ -24,7 +24,7 @@ def report_folder() -> Path:
 
 
 def inside(folder: Path, file: str, suffix: str) -> Path:
-    """A file below a folder that the page may ask for. ValueError for one that leads out of it: the page may come from anyone."""
+    """The path of a file that the page asks for: it may ask for anything. ValueError when it is not below the folder."""
     path = (folder / file).resolve()
     if not path.is_relative_to(folder.resolve()) or path.suffix != suffix:
         raise ValueError(f"{file!r} is no {suffix} file in {folder}.")
@@ -47,7 +47,7 @@ def create_unique(folder: Path, stem: str, suffix: str) -> Path:
 
 
 def save_result(result: SearchResult, name: str = "") -> Path:
-    """Writes a result as JSON; without a ``name`` it is called after its LoRAs."""
+    """Writes a result as JSON; without a ``name`` it is named after its LoRAs."""
     stem = name.strip() or "+".join(weights.name for weights in result.block_weights)[:_LONGEST_NAME]
     text = result.to_json()
     path = create_unique(result_folder(), stem, ".json")

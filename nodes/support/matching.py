@@ -1,11 +1,10 @@
-"""Which block weights are for a LoRA file, and which LoRA file is for block weights."""
+"""Finds the block weights for a LoRA file, and the LoRA file for block weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ...appl_search import BlockWeights, LoraSource, SearchResult
-from ...appl_search.architectures.blocks import BLOCK_NAMES
 from ...appl_search.loras.files import file_hash, read_layout
 from .lora_files import lora_path, lora_paths_of_stem
 
@@ -38,7 +37,7 @@ def _from_result(result: SearchResult, source: LoraSource) -> tuple[BlockWeights
     for weights in result.block_weights:
         if weights.name == layout.name:
             warning = _other_file(weights, source.path, layout.sha256)
-            new = [name for name, had, has in zip(BLOCK_NAMES, weights.present, layout.present) if has and not had]
+            new = [name for name, had, has in zip(weights.blocks, weights.present, layout.present) if has and not had]
             if new:
                 warning += f" Its blocks {', '.join(new)} have no rate and stay off."
             return BlockWeights(layout, weights.values, weights.stderr), [warning]

@@ -1,4 +1,4 @@
-"""A running search on the node's and on the console's progress bar."""
+"""Shows how far a search is on the node's progress bar and in the console."""
 
 from __future__ import annotations
 

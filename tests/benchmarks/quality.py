@@ -126,9 +126,9 @@ class _Objective:
         self._images = images
 
     def __call__(self, rates: torch.Tensor) -> float:
-        """``rates`` [LoRAs, 20]."""
+        """``rates`` [LoRAs, blocks]."""
         settings = SearchSettings(samples=320, batch_size=32, seed=4242)
-        rates = rates.double().flatten()
+        rates = rates.double()
         with opened(*self._opened_with, self._rates, self._images, settings) as evaluator:
             batches = Draws(evaluator.shapes, settings.samples, settings.batch_size, settings.seed)
             loss = torch.cat([evaluator.losses(draw, rates) for draw in batches]).mean()

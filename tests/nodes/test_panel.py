@@ -90,8 +90,8 @@ def test_steps_and_results_carry_the_best_single_strength(sent):
     # (w - 0.25)^2 in one rate: the best strength and the loss there are known.
     one = torch.ones(1, dtype=torch.float64)
     model = Quadratic(0 * one, 0.3 + 0.0625, -0.5 * one, 2 * one[None], one[None], one, 10.0, -math.inf, math.inf)
-    parameter_of = torch.tensor([-1, 0, *[-1] * 18])
-    path = PenaltyPath(model, parameter_of, torch.zeros(20, dtype=torch.float64))
+    parameter_of = torch.tensor([[-1, 0, *[-1] * 18]])
+    path = PenaltyPath(model, parameter_of, torch.zeros(1, 20, dtype=torch.float64))
     result = replace(result_for((oracle.LORA_A, {})), penalty_path=path)
     with listening() as listener:
         listener(replace(event(1), result=lambda: result))

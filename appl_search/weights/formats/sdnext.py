@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...architectures.blocks import UNET_OTHER
+from ...architectures import UNET_OTHER
 from ...loras.files import LoraLayout
 from ..block_weights import BlockWeights
 from .a1111 import A1111Tag
