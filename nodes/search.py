@@ -10,7 +10,8 @@ from typing import Any
 
 from ..appl_search import PreviewSettings, SearchResult, SearchSettings, TrainingSet, search
 from ..appl_search.host import loras
-from ..appl_search.searching.loop import Event
+from ..appl_search.searching.events import Event
+from ..appl_search.searching.methods import all_methods
 from ..appl_search.settings.declaration import SEARCH
 from .panel import routes
 from .panel import state as panel_state
@@ -87,7 +88,7 @@ class SearchBlockWeights:
     ) -> dict:
         settings = replace(settings or SearchSettings(), **given(SearchSettings, SEARCH, widget_values))
         chosen = chosen_penalty if chosen_penalty >= 0 else None
-        if chosen is not None and settings.method != "gauss-newton":
+        if chosen is not None and not all_methods()[settings.method].has_model:
             raise ValueError(f"chosen_penalty is {chosen}, but a search by {settings.method} has no path of penalties. Set it to -1.")
         objects = (model, clip, vae, training_images)
         model, clip, sources = loras.split_learnable(model, clip)

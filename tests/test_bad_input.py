@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from appl_search import LoraError, LoraSource, SearchSettings, TrainingSet, search
 from appl_search.host.errors import ModelError
-from appl_search.searching.loop import SearchDiverged
+from appl_search.searching.events import SearchDiverged
 from tests import oracle
 
 QUICK = SearchSettings(method="adamw", samples=4, batch_size=2)

@@ -8,11 +8,12 @@ import torch
 from comfy.conds import CONDCrossAttn, CONDRegular
 
 from appl_search import LoraSource, SearchSettings, search
+from appl_search.gradients.batch import Gradients
 from appl_search.gradients.draws import RecordedDraws
 from appl_search.gradients.evaluator import opened
 from appl_search.gradients.rates import Rates
 from appl_search.loras.files import read_layout
-from appl_search.searching.methods import Gradients, adamw
+from appl_search.searching.methods import adamw
 from tests import oracle
 
 A, B = LoraSource(oracle.LORA_A), LoraSource(oracle.LORA_B)
@@ -27,7 +28,7 @@ def rates_of(sources, settings=SETTINGS):
 
 
 def opened_with(model, sources, settings=SETTINGS):
-    return opened(model, None, None, sources, rates_of(sources, settings), oracle.training_set(), settings)
+    return opened(oracle.task(model, sources, settings))
 
 
 def replay(model, sources):

@@ -15,7 +15,7 @@ from ..host.undo import Undo
 from ..images.examples import Examples, encode
 from ..images.pictures import Picture
 from ..images.training_set import TrainingSet
-from ..loras.files import LoraError, LoraSource, read_layout
+from ..loras.files import LoraError, read_layout
 from ..settings import PreviewSettings, SearchSettings
 from .batch import Gradients
 from .draws import Draw
@@ -24,6 +24,7 @@ from .losses import DenoisingLoss, snr_weights
 from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
 from .patching import Patched
 from .rates import Rates
+from .task import Task
 
 
 class Evaluator:
@@ -39,10 +40,14 @@ class Evaluator:
         settings: SearchSettings,
     ):
         self.denoiser, self.unet, self._text, self._memory = denoiser, unet, text, memory
-        self._rates, self._settings = rates, settings
+        self.rates, self._settings = rates, settings
         self.examples = text.examples
         self.timesteps = len(denoiser.schedule.sigmas)
         self.prediction = denoiser.schedule.prediction
+
+    def timestep(self, level: Tensor) -> float:
+        """The timestep that the network is told at a level of noise in 0..1."""
+        return float(self.denoiser.schedule.sigma_at(level.view(1))[1])
 
     @property
     def shapes(self) -> list[torch.Size]:
@@ -82,7 +87,7 @@ class Evaluator:
             losses[rows] = loss.values(prediction).cpu().double()
 
         self._memory.run(self._groups(draw, probes), work)
-        by_gradient, by_probe = (self._rates.of_parameters(part) for part in by_rate)
+        by_gradient, by_probe = (self.rates.of_parameters(part) for part in by_rate)
         return Gradients(losses, by_gradient, by_probe[:probes])
 
     def sample(self, wanted: PreviewSettings, rates: Tensor) -> Tensor:
@@ -175,24 +180,17 @@ class TextConditioning:
 
 
 @contextmanager
-def opened(
-    model,
-    clip,
-    vae,
-    sources: Sequence[LoraSource],
-    rates: Rates,
-    training_set: TrainingSet,
-    settings: SearchSettings,
-    prompts: Sequence[str] = (),
-) -> Iterator[Evaluator]:
+def opened(task: Task) -> Iterator[Evaluator]:
     """Loads and encodes everything, puts the deltas on the models, and takes them off on leaving.
 
-    ``prompts``: those that :meth:`Evaluator.sample` will be asked for.
     MODEL, CLIP and VAE are left as they were, whatever happens inside.
     """
+    model, clip, vae = task.models.model, task.models.clip, task.models.vae
+    rates = Rates(task.loras, [read_layout(source) for source in task.loras], task.settings)
+    prompts = [task.previews.prompt, task.previews.negative] if task.previews is not None else []
     denoiser = Denoiser(model)
-    _check_inputs(clip, vae, training_set, prompts)
-    loaded = [LoadedLora(source, loras.read_patches(source, model, clip)) for source in sources]
+    _check_inputs(clip, vae, task.images, prompts)
+    loaded = [LoadedLora(source, loras.read_patches(source, model, clip)) for source in task.loras]
     _check_text_encoders(clip, loaded)
     with torch.inference_mode(False), torch.enable_grad(), Undo() as undo:
         patched_text, text_is_searched = None, False
@@ -205,7 +203,7 @@ def opened(
             text_is_searched = any(rate in searched for layer in text_layers.values() for rate in layer.rates)
         with torch.no_grad():
             examples = encode(
-                training_set,
+                task.images,
                 lambda pixels: conditioning.encode_image(vae, pixels),
                 lambda caption: conditioning.encode_caption(clip, caption),
             )
@@ -223,8 +221,8 @@ def opened(
         with denoiser.innermost(undo):
             autograd.allow_gradients(denoiser.model, undo)
             patched = Patched(denoiser.model, layer_deltas(denoiser.model, loaded, rates.architecture), undo)
-        memory = MicroBatches(denoiser, largest, settings.batch_size, undo)
-        yield Evaluator(denoiser, patched, text, memory, rates, settings)
+        memory = MicroBatches(denoiser, largest, task.settings.batch_size, undo)
+        yield Evaluator(denoiser, patched, text, memory, rates, task.settings)
 
 
 def _check_inputs(clip, vae, training_set: TrainingSet, prompts: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from ...appl_search import LoraSource, SearchSettings
 from ...appl_search.loras.files import read_layout
 from ...appl_search.report.curves import running_mean
-from ...appl_search.searching.loop import Event
+from ...appl_search.searching.events import Event
 from ..support.common import Json
 from . import state as panel_state
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...appl_search import SearchResult
 from ...appl_search.host.progress import node_progress_bar
 from ...appl_search.report.console import ConsoleProgress
-from ...appl_search.searching.loop import Event
+from ...appl_search.searching.events import Event
 
 
 class Progress(ConsoleProgress):

@@ -14,7 +14,7 @@ import torch
 
 from appl_search import LoraSource, PreviewSettings, SearchResult, SearchSettings
 from appl_search.report.figures import draw
-from appl_search.searching.loop import Event
+from appl_search.searching.events import Event
 from appl_search.searching.methods.quadratic import Quadratic
 from appl_search.searching.penalty_path import PenaltyPath
 from tests import oracle, pack
@@ -47,7 +47,10 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def event(step: int) -> Event:
     """Of a step that goes on from 0.1, 0.2 ..., with a result elsewhere."""
     rates = torch.full((1, 20), step / 10, dtype=torch.float64)
-    return Event(step, 80, 2 * step, 160, step / 10, 0.0, step / 2, rates, lambda: RESULT)
+    return Event(
+        step=step, steps=80, samples=2 * step, total_samples=160, loss=step / 10, penalty=0.0, seconds=step / 2,
+        block_weights=rates, result=lambda: RESULT,
+    )  # fmt: skip
 
 
 def listening(node_id: str | None = "1:2"):
