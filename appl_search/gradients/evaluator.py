@@ -170,7 +170,7 @@ class TextConditioning:
         def prepare(rows: slice) -> None:
             self._patched.strengths = here[rows]
 
-        encoded = self._encoder([example.caption for example in examples], prepare)
+        encoded = self._encoder([(example.caption, example.max_tokens) for example in examples], prepare)
         return [self._conds_of(example, *each) for example, each in zip(examples, encoded)]
 
     def _cached(self, example: Example) -> ModelConds:
@@ -217,7 +217,7 @@ def opened(task: Task) -> Iterator[Evaluator]:
             examples = encode(
                 task.images,
                 lambda pixels: conditioning.encode_image(vae, pixels),
-                lambda caption: conditioning.encode_caption(clip, caption),
+                lambda caption, max_tokens: conditioning.encode_caption(clip, caption, max_tokens),
                 task.settings.seed,
             )
             text = TextConditioning(denoiser, clip, patched_text, text_is_searched, examples, prompts)

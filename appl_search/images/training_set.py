@@ -142,7 +142,9 @@ def balanced(others: int, repeats: Sequence[int]) -> list[int]:
 
 def captions_of(texts: Sequence[str], options: TrainingOptions) -> list[str]:
     """Captions that come as whole texts, one for each picture: their first lines, unless ``options`` use all lines."""
-    return [text.removeprefix("\ufeff") if options.all_lines or options.wildcards else first_line(text) for text in texts]
+    return [
+        text.removeprefix("\ufeff") if options.all_lines or options.wildcards else first_line(text) for text in texts
+    ]
 
 
 def _is_regularisation(item: Picture | Example) -> bool:

@@ -20,7 +20,7 @@ def encoded(training_set, seed=0):
     """With pixels for latents, each caption's letters for its conditioning, and the captions that were encoded."""
     captions = []
 
-    def encode_caption(caption):
+    def encode_caption(caption, max_tokens):
         captions.append(caption)
         return torch.tensor([[float(sum(map(ord, caption)))]]), torch.zeros(1, 1)
 
