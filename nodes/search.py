@@ -9,7 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from ..appl_search import PreviewSettings, SearchResult, SearchSettings, TrainingSet, search
-from ..appl_search.host import loras
+from ..appl_search.host.learnable import split_learnable
+from ..appl_search.host.lora_loading import load
+from ..appl_search.host.lora_patches import apply
 from ..appl_search.searching.events import Event
 from ..appl_search.searching.methods import all_methods
 from ..appl_search.settings.declaration import SEARCH
@@ -91,7 +93,7 @@ class SearchBlockWeights:
         if chosen is not None and not all_methods()[settings.method].has_model:
             raise ValueError(f"chosen_penalty is {chosen}, but a search by {settings.method} has no path of penalties. Set it to -1.")
         objects = (model, clip, vae, training_images)
-        model, clip, sources = loras.split_learnable(model, clip)
+        model, clip, sources = split_learnable(model, clip)
         if not sources:
             raise ValueError(
                 "The MODEL has no LoRA to search block weights for. Put a 'Load LoRA (Learnable Blocks)' node in front of "
@@ -116,7 +118,7 @@ class SearchBlockWeights:
         last = self._last
         result = last.result if chosen is None else last.result.at_penalty(chosen)
         for source, weights in zip(sources, result.block_weights):
-            model, clip = loras.apply(model, clip, source, weights)
+            model, clip = apply(model, clip, load(source, model, clip), weights)
         text = summary(result)
         if last.file is not None:
             text += f"\n\n{'Saved as' if chosen is None else 'From the search saved as'} {result_folder() / last.file}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ...appl_search import BlockWeights, SearchResult
 from ...appl_search.architectures import Architecture
-from ...appl_search.loras.files import LoraLayout
+from ...appl_search.loras.layout import LoraLayout
 from ...appl_search.report.curves import running_mean
 from ...appl_search.weights.block_weights import layout_from_fields
 from ...appl_search.weights.fields import Fields, finite

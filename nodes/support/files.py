@@ -81,7 +81,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 def save_result(result: SearchResult, name: str = "") -> Path:
     """Writes a result as JSON; without a ``name`` it is named after its LoRAs. Raises as :func:`write_new` does."""
-    stem = name.strip() or "+".join(weights.name for weights in result.block_weights)
+    stem = name.strip() or "+".join(weights.name for weights in result.block_weights).replace("/", "_")
     text = result.to_json()
     return write_new(result_folder(), stem, ".json", lambda path: path.write_text(text, encoding="utf-8"))
 

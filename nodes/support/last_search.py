@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ...appl_search import LoraSource, PreviewSettings, SearchResult, SearchSettings
-from ...appl_search.loras.files import read_layout
+from ...appl_search.loras.layout import read_layout
 
 
 @dataclass(frozen=True)
