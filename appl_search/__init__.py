@@ -7,7 +7,8 @@ from .gradients.task import Models, Task
 from .images.folder import read_training_set
 from .images.options import TrainingOptions
 from .images.training_set import TrainingSet
-from .loras.files import LoraError, LoraSource
+from .loras.errors import LoraError
+from .loras.source import LoraSource
 from .searching.result import SearchResult
 from .settings import PreviewSettings, SearchSettings
 from .weights.block_weights import BlockWeights

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..appl_search import LoraSource, SearchSettings
-from ..appl_search.host import loras
-from ..appl_search.loras.files import read_layout
+from ..appl_search.host.learnable import add_learnable
+from ..appl_search.host.lora_loading import load
 from ..appl_search.settings.declaration import LOADER
-from .support.common import CATEGORY
+from .support.common import CATEGORY, shown
 from .support.lora_files import lora_names, lora_path
 from .support.widgets import widgets
 
@@ -44,7 +42,7 @@ class LoadLearnableLora:
             },
         }  # fmt: skip
 
-    def load(self, model, lora_name: str, init: float, clip=None) -> tuple:
-        source = LoraSource(lora_path(lora_name))
-        blocks = read_layout(source).architecture.blocks
-        return loras.add_learnable(model, clip, replace(source, start=dict.fromkeys(blocks, init)), init)
+    def load(self, model, lora_name: str, init: float, clip=None) -> tuple | dict:
+        lora = load(LoraSource(lora_path(lora_name)).loaded(), model, clip)
+        result = add_learnable(model, clip, lora, init)
+        return shown(result, warnings=lora.notes) if lora.notes else result

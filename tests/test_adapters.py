@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from appl_search import LoraSource, SearchSettings
 from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
-from appl_search.loras.files import read_layout
+from appl_search.loras.layout import read_layout
 from tests import adapters, oracle
 from tests.nodes.patched import patched_weights, stock
 

@@ -12,7 +12,7 @@ from appl_search.gradients.batch import Gradients
 from appl_search.gradients.draws import RecordedDraws
 from appl_search.gradients.evaluator import opened
 from appl_search.gradients.rates import Rates
-from appl_search.loras.files import read_layout
+from appl_search.loras.layout import read_layout
 from appl_search.searching.methods import adamw
 from tests import oracle
 

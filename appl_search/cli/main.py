@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..loras.files import LoraSource, read_layout
+from ..loras.layout import read_layout
+from ..loras.source import LoraSource
 from ..report.tables import table
 from ..settings import SearchSettings
 from ..weights.bake import Merged, bake, merge
@@ -86,7 +87,7 @@ def _bake(options: argparse.Namespace) -> None:
     pairs = [(LoraSource(path), _read(Path(path), text)) for path, text in options.lora]
     baked: Merged = bake(*pairs[0]) if len(pairs) == 1 and options.rank is None else merge(pairs, options.rank)
     baked.save(options.output)
-    print(f"Wrote {options.output}: {len(baked.tensors)} tensors" + (f", {baked.error:.2%} of the norm is lost" if baked.error else ""))
+    print(f"Wrote {options.output}: {len(baked.tensors)} tensors" + (f", {baked.error:.2%} of the norm is lost" if baked.error > 5e-4 else ""))
 
 
 def _add_apply_info(commands) -> None:

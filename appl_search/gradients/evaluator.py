@@ -8,18 +8,19 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from ..host import autograd, conditioning, device, loras, sampling
+from ..host import autograd, conditioning, device, sampling
 from ..host.denoiser import Denoiser, ModelConds
 from ..host.errors import ModelError
+from ..host.lora_loading import LoadedLora, load
 from ..host.undo import Undo
 from ..images.examples import Examples, encode
 from ..images.pictures import Picture
 from ..images.training_set import TrainingSet
-from ..loras.files import LoraError, read_layout
+from ..loras.errors import LoraError
 from ..settings import PreviewSettings, SearchSettings
 from .batch import Gradients
 from .draws import Draw
-from .layers import LoadedLora, layer_deltas
+from .layers import layer_deltas
 from .losses import DenoisingLoss, snr_weights
 from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
 from .patching import Patched
@@ -199,11 +200,11 @@ def opened(task: Task) -> Iterator[Evaluator]:
     MODEL, CLIP and VAE are left as they were, whatever happens inside.
     """
     model, clip, vae = task.models.model, task.models.clip, task.models.vae
-    rates = Rates(task.loras, [read_layout(source) for source in task.loras], task.settings)
     prompts = [task.previews.prompt, task.previews.negative] if task.previews is not None else []
     denoiser = Denoiser(model)
     _check_inputs(clip, vae, task.images, prompts)
-    loaded = [LoadedLora(source, loras.read_patches(source, model, clip)) for source in task.loras]
+    loaded = [load(source, model, clip) for source in task.loras]
+    rates = Rates(task.loras, [lora.layout for lora in loaded], task.settings)
     _check_text_encoders(clip, loaded)
     with torch.inference_mode(False), torch.enable_grad(), Undo() as undo:
         patched_text, text_is_searched = None, False
@@ -252,7 +253,7 @@ def _check_inputs(clip, vae, training_set: TrainingSet, prompts: Sequence[str]) 
 
 def _check_text_encoders(clip, loaded: Sequence[LoadedLora]) -> None:
     for lora in loaded:
-        layout = read_layout(lora.source)
+        layout = lora.layout
         if clip is None and layout.groups.get("text_encoders") and lora.source.fixed.get("BASE") != 0:
             raise LoraError(
                 f"LoRA file {lora.source.path} has {layout.groups['text_encoders']} text-encoder keys, but there is no CLIP. "

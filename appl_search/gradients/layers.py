@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,20 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..architectures import Architecture
-from ..host.loras import patched_weight
+from ..host.lora_loading import LoadedLora, misfit
+from ..host.lora_patches import patched_weight
 from ..host.operations import operation_of
-from ..loras.factors import low_rank_factors
-from ..loras.files import LoraError, LoraSource
+from ..loras.errors import LoraError
 from ..loras.patch import Patch
+from ..loras.source import LoraSource
 from .deltas import Chain, Dense, LayerDeltas, LowRank, OutputDeltas, WeightDelta
-
-
-@dataclass(frozen=True)
-class LoadedLora:
-    """A LoRA file's patches by model key, and where it came from."""
-
-    source: LoraSource
-    patches: Mapping[str, Patch]
 
 
 def layer_deltas(
@@ -59,17 +52,13 @@ class _Entry:
         return self.key.rpartition(".")[2]
 
     def misfit(self, shape: torch.Size) -> LoraError:
-        shapes = [tuple(part.shape) for part in self.patch.weights if isinstance(part, Tensor)]
-        return LoraError(
-            f"LoRA file {self.source.path}: its {self.patch.kind} tensors of shapes {shapes} do not fit {self.key}, whose "
-            f"shape is {tuple(shape)}. The file is damaged or for another model than this one."
-        )
+        return misfit(self.source, self.key, self.patch, shape)
 
     def full_difference(self, shape: torch.Size) -> Tensor:
         """The tensor of a patch that is one already."""
-        if self.patch.kind != "diff" or self.patch.weights[0].shape != shape:
+        if self.patch.whole is None or not self.patch.fits(shape):
             raise self.misfit(shape)
-        return self.patch.weights[0]
+        return self.patch.whole
 
 
 def _deltas_of(module: nn.Module, entries: Sequence[_Entry]) -> LayerDeltas | OutputDeltas:
@@ -88,7 +77,7 @@ def _deltas_of(module: nn.Module, entries: Sequence[_Entry]) -> LayerDeltas | Ou
 
 def _weight_deltas(weight: Tensor, entries: Sequence[_Entry], rates: Sequence[int]) -> list[WeightDelta]:
     """Low-rank patches stacked, the others one by one; all together where one depends on those before it."""
-    if any(entry.patch.is_nonlinear or (entry.patch.depends_on_weight and number) for number, entry in enumerate(entries)):
+    if any(not entry.patch.is_linear or (entry.patch.depends_on_weight and number) for number, entry in enumerate(entries)):
         for entry in entries:
             _check_fits(entry, weight)
         return [_chain(entries, [rates.index(entry.rate) for entry in entries])]
@@ -96,11 +85,10 @@ def _weight_deltas(weight: Tensor, entries: Sequence[_Entry], rates: Sequence[in
     others: list[WeightDelta] = []
     for entry in entries:
         position = rates.index(entry.rate)
-        if factors := low_rank_factors(entry.patch, weight.shape):
-            down, up = factors
-            if (up.shape[0], *down.shape[1:]) != weight.shape or up.shape[1] != down.shape[0]:
-                raise entry.misfit(weight.shape)
-            stacked.append((down, up, position))
+        if not entry.patch.fits(weight.shape):
+            raise entry.misfit(weight.shape)
+        if factors := entry.patch.low_rank_factors(weight.shape):
+            stacked.append((*factors, position))
         else:
             _check_fits(entry, weight)
             others.append(Dense(_difference(entry), position))

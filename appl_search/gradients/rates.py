@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from ..architectures import Architecture
-from ..loras.files import LoraError, LoraLayout, LoraSource
+from ..loras.errors import LoraError
+from ..loras.layout import LoraLayout
+from ..loras.source import LoraSource
 from ..settings import SearchSettings
 
 
@@ -27,6 +29,7 @@ class Rates:
     """
 
     def __init__(self, sources: Sequence[LoraSource], layouts: Sequence[LoraLayout], settings: SearchSettings):
+        self.layouts = tuple(layouts)
         self.architecture = _common_architecture(layouts)
         blocks = self.architecture.blocks
         self.constant = torch.zeros(len(sources), len(blocks), dtype=torch.float64)

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ..images.training_set import TrainingSet
-from ..loras.files import LoraSource
+from ..loras.source import LoraSource, told_apart
 from ..settings import PreviewSettings, SearchSettings
 
 
@@ -30,7 +30,9 @@ class Task:
     """The models, the LoRAs whose block weights are searched, the training set and the settings.
 
     ``previews``: pictures to sample while the search runs; they do not change what is found. ``draws``: recorded
-    (indices [b], timesteps [b], noise [b, 4, h, w]) to use instead of drawing. Raises ValueError without a LoRA.
+    (indices [b], timesteps [b], noise [b, 4, h, w]) to use instead of drawing. The LoRAs' files are
+    read at once, and their names are made different from each other. Raises ValueError without a LoRA, LoraError for a
+    file that cannot be used.
     """
 
     models: Models
@@ -43,3 +45,4 @@ class Task:
     def __post_init__(self) -> None:
         if not self.loras:
             raise ValueError("There is no LoRA to search block weights for. Add at least one.")
+        object.__setattr__(self, "loras", told_apart([source.loaded() for source in self.loras]))

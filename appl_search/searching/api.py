@@ -11,7 +11,7 @@ from ..gradients.draws import Draws
 from ..gradients.evaluator import opened
 from ..gradients.task import Models, Task
 from ..images.training_set import TrainingSet
-from ..loras.files import LoraSource
+from ..loras.source import LoraSource
 from ..settings import PreviewSettings, SearchSettings
 from .events import Event
 from .previews import Preview

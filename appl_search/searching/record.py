@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..gradients.rates import Rates
-from ..loras.files import LoraLayout
+from ..loras.layout import LoraLayout
 from ..settings import SearchSettings
 from .methods import Method
 from .penalty_path import PenaltyPath

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..loras.files import LoraLayout
+from ..loras.layout import LoraLayout
 from ..settings import SearchSettings
 from ..weights.block_weights import BlockWeights
 from .penalty_path import PenaltyPath, Solution

@@ -14,7 +14,6 @@ from ..gradients.batch import Gradients
 from ..gradients.draws import CHECK, VALIDATION, Draw, Draws, RecordedDraws
 from ..gradients.evaluator import Evaluator, opened
 from ..gradients.task import Task
-from ..loras.files import read_layout
 from . import methods
 from .events import Event, SearchDiverged
 from .previews import Preview, Previewer
@@ -58,8 +57,7 @@ class Run(Iterator[Event]):
         else:
             recorded = itertools.islice(task.draws, settings.steps)
             self._draws = RecordedDraws(recorded, evaluator.timesteps, settings.seed)
-        layouts = [read_layout(source) for source in task.loras]
-        self._record = Record(self._rates, layouts, settings, self._method, evaluator.prediction)
+        self._record = Record(self._rates, self._rates.layouts, settings, self._method, evaluator.prediction)
         self._pictures = Previewer(evaluator, task.previews if team.is_main else None, on_preview)
         self._signature: Tensor | None = None
         self.is_between_steps = True

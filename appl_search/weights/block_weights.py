@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..architectures import DEFAULT, named
-from ..loras.files import LoraLayout, LoraSource, read_layout
+from ..loras.layout import LoraLayout, read_layout
+from ..loras.source import LoraSource
 from . import registry
 
 

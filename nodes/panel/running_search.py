@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...appl_search import LoraSource, SearchSettings
-from ...appl_search.loras.files import read_layout
+from ...appl_search.loras.layout import read_layout
 from ...appl_search.report.curves import running_mean
 from ...appl_search.searching.events import Event
 from ..support.common import Json

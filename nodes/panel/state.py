@@ -8,7 +8,7 @@ from typing import Any
 
 from ...appl_search import BlockWeights, SearchResult
 from ...appl_search.architectures import DEFAULT, Architecture, named
-from ...appl_search.loras.files import LoraLayout
+from ...appl_search.loras.layout import LoraLayout
 from ...appl_search.report.curves import running_mean
 from ...appl_search.weights.formats import FORMATS
 from ..support.common import DEFAULT_FORMAT, Json
@@ -28,7 +28,7 @@ def lora(layout: LoraLayout) -> Json:
     }
 
 
-def of_result(result: SearchResult, file: str, previews: Json | None = None, chosen: float | None = None) -> Json:
+def of_result(result: SearchResult, file: str | None, previews: Json | None = None, chosen: float | None = None) -> Json:
     """All that the panel shows of a result. ``file``: its JSON below output/block_weights.
 
     ``previews``: of :func:`nodes.panel.preview_sheet.saved_sheet`. ``chosen``: the penalty whose block weights

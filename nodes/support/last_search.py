@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ...appl_search import LoraSource, PreviewSettings, SearchResult, SearchSettings
-from ...appl_search.loras.files import read_layout
+from ...appl_search.loras.layout import read_layout
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,12 @@ class SearchInputs:
 
 @dataclass(frozen=True)
 class FinishedSearch:
-    """A search that has ended. ``file``: below output/block_weights. ``pictures``: previews [n, height, width, 3]."""
+    """A search that has ended. ``pictures``: previews [n, height, width, 3].
+
+    ``file``: below output/block_weights, None as long as it could not be saved.
+    """
 
     inputs: SearchInputs
     result: SearchResult
-    file: str
+    file: str | None
     pictures: Tensor | None

@@ -15,12 +15,13 @@ import naive
 import torch
 
 from appl_search.architectures.sdxl import SDXL
-from appl_search.gradients.layers import LoadedLora, layer_deltas
+from appl_search.gradients.layers import layer_deltas
 from appl_search.gradients.patching import Patched
-from appl_search.host import autograd, loras
+from appl_search.host import autograd
 from appl_search.host.denoiser import Denoiser
+from appl_search.host.lora_loading import load
 from appl_search.host.undo import Undo
-from appl_search.loras.files import LoraSource
+from appl_search.loras.source import LoraSource
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _row(case: Case, patcher, folder: Path, repeats: int) -> Row:
         LoraSource(models.random_lora(patcher, folder / f"{i}.safetensors", rank, convolutions, i))
         for i, (rank, convolutions) in enumerate(case.loras)
     ]
-    loaded = [LoadedLora(source, loras.read_patches(source, patcher, None)) for source in sources]
+    loaded = [load(source, patcher, None) for source in sources]
     generator = torch.Generator().manual_seed(0)
     latent = torch.randn(case.batch, 4, case.side, case.side, generator=generator).to(where)
     sigma, _ = denoiser.schedule.sigma_at(torch.rand(case.batch, generator=generator))

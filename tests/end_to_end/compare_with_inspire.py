@@ -39,7 +39,8 @@ from inspire.lora_block_weight import LoraLoaderBlockWeight  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 from appl_search.architectures.sdxl import SDXL  # noqa: E402
-from appl_search.loras.files import LoraSource, read_layout  # noqa: E402
+from appl_search.loras.layout import read_layout  # noqa: E402
+from appl_search.loras.source import LoraSource  # noqa: E402
 from appl_search.weights.block_weights import BlockWeights  # noqa: E402
 from appl_search.weights.formats import parse, write  # noqa: E402
 

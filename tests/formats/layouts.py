@@ -8,7 +8,8 @@ import torch
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from appl_search.loras.files import LoraLayout, LoraSource
+from appl_search.loras.layout import LoraLayout
+from appl_search.loras.source import LoraSource
 from appl_search.weights.block_weights import BlockWeights
 
 UNET_GROUPS = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from .plain import Plain
 
 

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterable
 
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .base import Format, shortened, title
 from .decimals import DEFAULT_DIGITS, read_number, write_number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...architectures import UNET_OTHER
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .a1111 import A1111Tag
 from .tags import name_warnings
