@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -18,7 +18,6 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..gradients.task import Task
-from ..loras.files import read_layout
 
 SCHEMA = "appl-search-state/1"
 _KEY = "appl_search"  # of the safetensors metadata
@@ -68,7 +67,7 @@ def describe(task: Task) -> dict[str, Any]:
         "loras": [
             {
                 "name": source.name,
-                "sha256": read_layout(source).sha256,
+                "sha256": source.contents.sha256,
                 "fixed": dict(source.fixed),
                 "tie": source.tie,
                 "start": dict(source.start),
@@ -88,13 +87,18 @@ def _differences(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
         before, now = (of.get(name) for of in (saved["settings"], wanted["settings"]))
         if before != now:
             found.append(f"its {name} was {before!r}, not {now!r}")
-    if saved["loras"] != wanted["loras"]:
+    if _unnamed(saved["loras"]) != _unnamed(wanted["loras"]):
         names = " and ".join(lora["name"] for lora in saved["loras"])
         found.append(f"its LoRAs were {names}, with other files, fixed rates, ties or starts")
     for name, what in (("images", "training images"), ("previews", "preview pictures"), ("recorded", "recorded draws")):
         if saved[name] != wanted[name]:
             found.append(f"it had other {what}")
     return found
+
+
+def _unnamed(loras: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A file may have another name than before."""
+    return [{key: value for key, value in lora.items() if key != "name"} for lora in loras]
 
 
 def _digest(value: Any) -> str:
