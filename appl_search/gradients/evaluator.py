@@ -66,6 +66,19 @@ class Evaluator:
             self._memory.run(self._groups(draw), work)
         return out
 
+    def predictions(self, draw: Draw, rates: Tensor) -> list[Tensor]:
+        """What the network predicts for each sample, [4, h, w] in fp32 on the CPU. ``rates`` [LoRAs, blocks]."""
+        out = [torch.empty(0)] * len(draw)
+
+        def work(rows: list[int]) -> None:
+            prediction, _ = self._forward(draw, rows, self._strengths(rates, len(rows)))
+            for row, each in zip(rows, prediction.float().cpu()):
+                out[row] = each
+
+        with torch.no_grad():
+            self._memory.run(self._groups(draw), work)
+        return out
+
     def gradients(self, draw: Draw, rates: Tensor, probes: int = 0) -> Gradients:
         """Losses and their per-example gradients by the search's parameters, and probes for the first examples.
 
