@@ -102,6 +102,13 @@ def training_set():
     return TrainingSet.from_latents({"samples": numbers("fixtures")["latents_raw"]}, conditioning())
 
 
+def task(model, sources, settings, draws=None):
+    """A search on a model and :func:`training_set`, without CLIP and VAE."""
+    from appl_search import Models, Task
+
+    return Task(models=Models(model=model), loras=sources, images=training_set(), settings=settings, draws=draws)
+
+
 def recorded_draws():
     fixtures = numbers("fixtures")
     return zip(fixtures["img_idx"], fixtures["timesteps"], fixtures["noise"])

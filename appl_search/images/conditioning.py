@@ -41,18 +41,27 @@ def example(latent: Tensor, entry: Sequence, mask: Tensor | None, number: int) -
     context, extras = entry[:2]
     pooled = extras.get("pooled_output")
     if pooled is None:
-        raise ValueError("The CONDITIONING has no pooled output, expected SDXL's. Use a CLIP text encode node with an SDXL CLIP.")
+        raise ValueError(
+            "The CONDITIONING has no pooled output, expected SDXL's. Use a CLIP text encode node with an SDXL CLIP."
+        )
     changed = [name for name, unchanged in _CHANGES_SAMPLING.items() if name in extras and not unchanged(extras[name])]
     if changed:
         raise ValueError(
             f"The CONDITIONING of latent {number} has {', '.join(changed)}, which a search cannot serve. Connect it straight "
             "from a CLIP text encode node."
         )
-    for what, tensor, expected in (("context", context, "(1, tokens, channels)"), ("pooled output", pooled, "(1, channels)")):
+    for what, tensor, expected in (
+        ("context", context, "(1, tokens, channels)"),
+        ("pooled output", pooled, "(1, channels)"),
+    ):
         if tensor.ndim != expected.count(",") + 1 or tensor.shape[0] != 1 or not tensor.numel():
-            raise ValueError(f"The CONDITIONING of latent {number} has a {what} of shape {tuple(tensor.shape)}, expected {expected}.")
+            raise ValueError(
+                f"The CONDITIONING of latent {number} has a {what} of shape {tuple(tensor.shape)}, expected {expected}."
+            )
         if not tensor.isfinite().all():
-            raise ValueError(f"The CONDITIONING of latent {number} has NaN or infinite values. Check the CLIP it came from.")
+            raise ValueError(
+                f"The CONDITIONING of latent {number} has NaN or infinite values. Check the CLIP it came from."
+            )
     return Example(
         latent=_own(latent),
         context=_own(context[0]),
@@ -69,7 +78,9 @@ def _own(tensor: Tensor) -> Tensor:
 
 def _sizes(latent: Tensor, extras: Mapping[str, Any], number: int) -> dict[str, int]:
     height, width = latent.shape[1] * 8, latent.shape[2] * 8
-    sizes = dict(zip(SIZE_NAMES, (width, height, 0, 0))) | {name: int(extras[name]) for name in SIZE_NAMES if name in extras}
+    sizes = dict(zip(SIZE_NAMES, (width, height, 0, 0))) | {
+        name: int(extras[name]) for name in SIZE_NAMES if name in extras
+    }
     sizes.setdefault("target_width", sizes["width"])
     sizes.setdefault("target_height", sizes["height"])
     for name, size in sizes.items():

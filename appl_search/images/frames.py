@@ -68,7 +68,9 @@ class Frame:
         """What was done to the picture, in words, when it was only cropped."""
         if self.told is not None or self.kept == self.resized:
             return None
-        return f"was cropped centrally from {self.original[0]}x{self.original[1]} to {self.kept[0]}x{self.kept[1]} pixels."
+        return (
+            f"was cropped centrally from {self.original[0]}x{self.original[1]} to {self.kept[0]}x{self.kept[1]} pixels."
+        )
 
     @property
     def is_far_from_sdxl(self) -> bool:

@@ -12,6 +12,8 @@ from .buckets import Size
 
 #: ComfyUI's images are in 0..1; a filter may overshoot a little.
 _LOWEST, _HIGHEST = -0.5, 1.5
+#: What alpha may mean, besides the name of a colour.
+IGNORE, MASK = "ignore", "mask"
 
 
 def checked(image: Tensor, name: str) -> tuple[Tensor, Tensor | None]:
@@ -42,10 +44,20 @@ def checked(image: Tensor, name: str) -> tuple[Tensor, Tensor | None]:
     return colours.clone(memory_format=torch.contiguous_format), alpha
 
 
-def laid_on(pixels: Tensor, alpha: Tensor, colour: str) -> Tensor:
-    """The image [h, w, 3] on a background. ``colour``: a name or #rrggbb, as CSS has them."""
-    background = torch.tensor(ImageColor.getrgb(colour)[:3]) / 255
-    return pixels * alpha[:, :, None] + background * (1 - alpha[:, :, None])
+def without_alpha(image: Tensor, alpha: Tensor, mask: Tensor | None, meaning: str) -> tuple[Tensor, Tensor | None, str]:
+    """(image [h, w, 3], mask [h, w] or None, what was done in words), with ``alpha`` [h, w] put to use.
+
+    ``meaning``: "mask", "ignore", or the colour to lay behind it: a name or #rrggbb, as CSS has them.
+    """
+    if meaning == IGNORE:
+        return image, mask, "has an alpha channel, which was dropped: what is hidden under it counts too."
+    if meaning == MASK:
+        if mask is not None:
+            return image, mask, "has an alpha channel, but the mask given for it counts."
+        return image, alpha, "counts where its alpha channel is opaque."
+    background = torch.tensor(ImageColor.getrgb(meaning)[:3]) / 255
+    image = image * alpha[:, :, None] + background * (1 - alpha[:, :, None])
+    return image, mask, f"has an alpha channel and was laid on {meaning}."
 
 
 def resized(pixels: Tensor, size: Size) -> Tensor:
@@ -60,7 +72,10 @@ def resized(pixels: Tensor, size: Size) -> Tensor:
         return _means(_means(pixels, size[1]).transpose(0, 1), size[0]).transpose(0, 1).contiguous()
     bytes_of = (pixels.clamp(0, 1) * 255).round().byte()
     channels = [Image.fromarray(bytes_of[:, :, channel].numpy()) for channel in range(pixels.shape[2])]
-    enlarged = [torch.frombuffer(bytearray(each.resize(size, Image.Resampling.LANCZOS).tobytes()), dtype=torch.uint8) for each in channels]
+    enlarged = [
+        torch.frombuffer(bytearray(each.resize(size, Image.Resampling.LANCZOS).tobytes()), dtype=torch.uint8)
+        for each in channels
+    ]
     return torch.stack(enlarged, dim=-1).view(size[1], size[0], -1).float() / 255
 
 
@@ -91,7 +106,9 @@ def checked_mask(mask: Tensor, name: str) -> Tensor:
     if not torch.isfinite(mask).all() or mask.min() < 0 or mask.max() > 1:
         raise ValueError(f"The mask of {name} has values outside 0..1. Check the node that made it.")
     if not mask.any():
-        raise ValueError(f"The mask of {name} is 0 everywhere, so nothing of the picture would count. Paint what should count.")
+        raise ValueError(
+            f"The mask of {name} is 0 everywhere, so nothing of the picture would count. Paint what should count."
+        )
     return mask
 
 

@@ -12,7 +12,6 @@ from importlib import metadata
 import torch
 from PIL import Image
 
-from ..architectures.blocks import BLOCK_NAMES
 from ..searching.result import SearchResult
 from ..weights.block_weights import BlockWeights
 from ..weights.formats import FORMATS, write
@@ -82,7 +81,7 @@ def _picture(caption: str, image: Image.Image) -> str:
 
 def _rates(weights: BlockWeights) -> str:
     rows = []
-    for name, value, error, there in zip(BLOCK_NAMES, weights.values, weights.stderr, weights.present):
+    for name, value, error, there in zip(weights.blocks, weights.values, weights.stderr, weights.present):
         rate, spread = (f"{value:.3f}", f"± {error:.3f}" if error == error else "") if there else ("-", "no keys")
         rows.append(f'<tr><th>{name}</th><td class="number">{rate}</td><td>{spread}</td></tr>')
     return f"<table>{''.join(rows)}</table>"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..loras.files import LoraLayout
+from ..loras.layout import LoraLayout
 
 #: Objects of :class:`appl_search.weights.formats.base.Format`, in the order that menus show.
 FORMATS: dict[str, Any] = {}
@@ -26,8 +26,8 @@ def read(text: str, layout: LoraLayout, format: str | None = None, letters: Mapp
     """The BlockWeights that a text gives the LoRA of ``layout``, in a ``format`` or in the one that it is found to be in.
 
     Every format that the text may be in reads it, those with a mark first. Some of them cannot: then another one is
-    meant. Of readings with different rates, one that leaves different numbers of the text unused loses to one that
-    does not, since numbers that were made for this LoRA hardly stand where it has no block. Raises ValueError when none can read the text, and
+    meant. What this pack writes has zeros where the LoRA has nothing: of readings with different rates, one of a text
+    as its format writes it wins over those that find other numbers there. Raises ValueError when none can read the text, and
     when readings with different rates are left.
     """
     if format is not None:
@@ -47,8 +47,14 @@ def read(text: str, layout: LoraLayout, format: str | None = None, letters: Mapp
     if not readings:
         raise errors[-1]
     if _differ(readings):
-        likely = {one: weights for one, weights in readings.items() if len(one.spare(text, layout)) <= 1}
-        readings = likely or readings
+        unused = {one: one.unused(text, layout) for one in readings}
+        written = {
+            one: weights
+            for one, weights in readings.items()
+            if unused[one] and not any(unused[one]) and text.count(",") == one.write(weights).count(",")
+        }
+        if written and all(one in written or any(unused[one]) for one in readings):
+            readings = written
     if _differ(readings):
         raise ValueError(_ambiguous(text, layout, readings))
     return next(iter(readings.values()))
@@ -60,8 +66,9 @@ def title(layout: LoraLayout) -> str:
 
 
 def shortened(text: str, most: int = 60) -> str:
-    """A text as an error message quotes it."""
-    return repr(text if len(text) <= most else text[: most - 1] + "…")
+    """A text as an error message quotes it: signs that cannot be printed take several places."""
+    quoted = repr(text[: most + 1])
+    return quoted if len(quoted) <= most + 2 else f"{quoted[:most]}…{quoted[0]}"
 
 
 def _differ(readings: Mapping[Any, Any]) -> bool:

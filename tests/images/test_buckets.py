@@ -36,7 +36,9 @@ def test_every_picture_goes_into_kohyas_bucket_with_kohyas_crop(case):
 
 
 def test_a_resolution_outside_the_limits_of_the_buckets_is_refused():
-    with pytest.raises(ValueError, match="resolution is 1024x2112, expected sides from the smallest .256. to the largest"):
+    with pytest.raises(
+        ValueError, match="resolution is 1024x2112, expected sides from the smallest .256. to the largest"
+    ):
         Buckets((1024, 2112))
     with pytest.raises(ValueError, match="step is 60, expected a multiple of 8"):
         Buckets((1024, 1024), step=60)

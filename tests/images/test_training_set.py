@@ -52,7 +52,9 @@ def test_regularisation_pictures_are_repeated_as_kohya_repeats_them():
 def test_an_epoch_has_repeats_and_as_many_regularisation_pictures_as_others():
     images = torch.zeros(2, 64, 64, 3)
     thrice = TrainingSet.from_images(images, "a", options=TrainingOptions(repeats=3))
-    regular = TrainingSet.from_images(images, "b", options=TrainingOptions(regularisation=True, prior_weight=0.5, weight=0.8))
+    regular = TrainingSet.from_images(
+        images, "b", options=TrainingOptions(regularisation=True, prior_weight=0.5, weight=0.8)
+    )
     both = regular + thrice
     assert both.epoch() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
     assert [item.options.loss_weight for item in both.items] == [0.4, 0.4, 1.0, 1.0]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ...architectures.blocks import BLOCK_NAMES, UNET_OTHER
-from ...loras.files import LoraLayout
+from ...architectures import UNET_OTHER
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .base import shortened, title
 from .decimals import DEFAULT_DIGITS
@@ -30,20 +30,20 @@ class A1111(Plain):
         return super().rates_in(_without_name(text), layout)
 
     def places_of(self, text: str, layout: LoraLayout) -> tuple[str, ...]:
-        count = text.count(",") + 1
+        count, places = text.count(",") + 1, self.places(layout)
         if count == _SD15:
             raise ValueError(
                 f"{title(layout)}: {shortened(text)} has {_SD15} values, and that is SD 1.5, but this LoRA is for SDXL. "
-                f"Expected {len(self.places)} values ({', '.join(self.places)}) or {len(_TWELVE)} ({', '.join(_TWELVE)})."
+                f"Expected {len(places)} values ({', '.join(places)}) or {len(_TWELVE)} ({', '.join(_TWELVE)})."
             )
-        return _TWELVE if count == len(_TWELVE) else self.places
+        return _TWELVE if count == len(_TWELVE) else places
 
     def matches(self, text: str, layout: LoraLayout) -> bool:
         numbers = _without_name(text)
         count = numbers.count(",") + 1
         # Inspire spreads 12 numbers over what they do not name, and here that is off: only where there is no such block.
-        twelve_are_all = {name for name, there in zip(BLOCK_NAMES, layout.present, strict=True) if there} <= {*_TWELVE}
-        return is_list(numbers) and (count in (len(self.places), _SD15) or count == len(_TWELVE) and twelve_are_all)
+        twelve_are_all = {name for name, there in zip(layout.architecture.blocks, layout.present, strict=True) if there} <= {*_TWELVE}
+        return is_list(numbers) and (count in (len(self.places(layout)), _SD15) or count == len(_TWELVE) and twelve_are_all)
 
     def warnings(self, weights: BlockWeights) -> list[str]:
         others = weights.layout.groups.get(UNET_OTHER, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from ..registry import shortened, title
 from .decimals import DEFAULT_DIGITS
@@ -41,9 +41,9 @@ class Format:
         """Whether a text for a LoRA may be in this format, so that it need not be named. Several may: all of them read it."""
         return False
 
-    def spare(self, text: str, layout: LoraLayout) -> set[float]:
+    def unused(self, text: str, layout: LoraLayout) -> list[float]:
         """The numbers of a text that :meth:`parse` can read, and that rate nothing of this LoRA."""
-        return set()
+        return []
 
     def warnings(self, weights: BlockWeights) -> list[str]:
         """What a reader of :meth:`write`'s text will do otherwise than these rates say; empty if nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .base import title
 from .decimals import DEFAULT_DIGITS, read_number
@@ -44,8 +44,8 @@ class Impact(Inspire):
     def matches(self, text: str, layout: LoraLayout) -> bool:
         return "LBW=" in text
 
-    def spare(self, text: str, layout: LoraLayout) -> set[float]:
-        return set()
+    def unused(self, text: str, layout: LoraLayout) -> list[float]:
+        return []
 
     def warnings(self, weights: BlockWeights) -> list[str]:
         return name_warnings(weights.name, self.forbidden)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .base import Format
 from .decimals import DEFAULT_DIGITS
 from .inspire_spec import spec_to_vector
-from .inspire_vector import LETTER_A, LETTER_B, read_vector, spare_numbers, write_vector
+from .inspire_vector import LETTER_A, LETTER_B, read_vector, unused_numbers, write_vector
 
 _OTHER_SIGNS = re.compile(r"[:=%{}<>\"]")
 
@@ -39,8 +39,8 @@ class Inspire(Format):
     def matches(self, text: str, layout: LoraLayout) -> bool:
         return text.lstrip().startswith("%") or not _OTHER_SIGNS.search(text)
 
-    def spare(self, text: str, layout: LoraLayout) -> set[float]:
-        return set() if text.lstrip().startswith("%") else spare_numbers(_vector(text), layout)
+    def unused(self, text: str, layout: LoraLayout) -> list[float]:
+        return [] if text.lstrip().startswith("%") else unused_numbers(_vector(text), layout)
 
 
 class InspirePreset(Inspire):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...architectures.blocks import UNET_OTHER
-from ...loras.files import LoraLayout
+from ...architectures import UNET_OTHER
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .a1111 import A1111Tag
 from .tags import name_warnings
