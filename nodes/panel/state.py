@@ -98,11 +98,11 @@ def strings_of(asked: Sequence[Mapping[str, Any]]) -> list[Json]:
     try:
         found = [
             BlockWeights(
-                _layout(one),
-                tuple(float(rate) for rate in one["rates"]),
-                tuple(math.nan if error is None else float(error) for error in one["errors"]),
+                layout=_layout(each),
+                values=tuple(float(rate) for rate in each["rates"]),
+                stderr=tuple(math.nan if error is None else float(error) for error in each["errors"]),
             )
-            for one in asked
+            for each in asked
         ]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"Expected LoRAs with name, sha256, groups, rates and errors ({error!r}).") from error
@@ -112,7 +112,8 @@ def strings_of(asked: Sequence[Mapping[str, Any]]) -> list[Json]:
 def _layout(asked: Mapping[str, Any]) -> LoraLayout:
     """The inverse of :func:`lora`."""
     groups = {str(group): int(count) for group, count in asked["groups"].items()}
-    return LoraLayout(str(asked["name"]), str(asked["sha256"]), groups, named(asked.get("architecture", DEFAULT.name)))
+    architecture = named(asked.get("architecture", DEFAULT.name))
+    return LoraLayout(name=str(asked["name"]), sha256=str(asked["sha256"]), groups=groups, architecture=architecture)
 
 
 def rates(values: Sequence[float]) -> list[float]:
