@@ -32,6 +32,7 @@ from appl_search.loras.layout import read_layout
 from appl_search.report.figures import draw
 from appl_search.report.html import html_report
 from appl_search.weights.bake import bake
+from appl_search.weights.fields import Fields
 from appl_search.weights.formats import FORMATS, parse, write
 from tests import oracle, pack, sd15
 from tests.nodes.patched import patched_weights, stock
@@ -263,7 +264,7 @@ def test_the_panel_is_told_the_26_blocks(found):
     (lora,) = state["loras"]
     assert len(lora["keys"]) == len(lora["rates"]) == len(lora["errors"]) == 26 and min(lora["keys"]) > 0
     asked = {key: lora[key] for key in ("name", "sha256", "architecture", "groups", "rates", "errors")}
-    assert panel_state.strings_of([asked])[0]["plain"]["text"].count(",") == 25
+    assert panel_state.strings_of([Fields(asked)])[0]["plain"]["text"].count(",") == 25
 
 
 def test_figures_and_report_show_the_26_blocks(found):

@@ -1,8 +1,8 @@
 """Run by test_inspire_consumer.py with ComfyUI's Python: what Inspire Pack's own node does with our vectors.
 
-    python compare_with_inspire.py COMFYUI INSPIRE FOLDER LAYOUTS SEED
+    python compare_with_inspire.py COMFYUI INSPIRE FOLDER FAMILY LAYOUTS SEED
 
-Makes random LoRA files for SDXL in FOLDER, writes each one's vector, and compares the ratio that
+Makes random LoRA files for FAMILY ("sdxl" or "sd15") in FOLDER, writes each one's vector, and compares the ratio that
 ``LoraLoaderBlockWeight.load_lbw`` gives each model key with the rate of its block. Then has both read random vectors
 and specs. The counts and every difference go to FOLDER/report.json.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 COMFYUI, INSPIRE, FOLDER = map(Path, sys.argv[1:4])
-LAYOUTS, SEED = map(int, sys.argv[4:])
+FAMILY, (LAYOUTS, SEED) = sys.argv[4], map(int, sys.argv[5:])
 
 sys.path[:0] = [str(COMFYUI), str(Path(__file__).resolve().parents[2])]
 sys.path.append(str(INSPIRE))
@@ -31,6 +31,7 @@ args.base_directory = str(FOLDER)
 
 import comfy.lora  # noqa: E402
 import comfy.model_base  # noqa: E402
+import comfy.sd1_clip  # noqa: E402
 import comfy.sdxl_clip  # noqa: E402
 import comfy.supported_models  # noqa: E402
 import comfy.utils  # noqa: E402
@@ -38,18 +39,26 @@ import torch  # noqa: E402
 from inspire.lora_block_weight import LoraLoaderBlockWeight  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-from appl_search.architectures.sdxl import SDXL  # noqa: E402
-from appl_search.loras.layout import read_layout  # noqa: E402
-from appl_search.loras.source import LoraSource  # noqa: E402
+from appl_search.architectures import ARCHITECTURES  # noqa: E402
+from appl_search.loras.files import read_lora  # noqa: E402
+from appl_search.loras.layout import LoraLayout, layout_of  # noqa: E402
 from appl_search.weights.block_weights import BlockWeights  # noqa: E402
-from appl_search.weights.formats import parse, write  # noqa: E402
+from appl_search.weights.formats import write  # noqa: E402
+from appl_search.weights.registry import read  # noqa: E402
 
-UNET = {
-    "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 320, "num_res_blocks": [2, 2, 2],
-    "transformer_depth": [0, 0, 2, 2, 10, 10], "channel_mult": [1, 2, 4], "transformer_depth_middle": 10,
-    "transformer_depth_output": [0, 0, 0, 2, 2, 2, 10, 10, 10], "context_dim": 2048, "num_head_channels": 64,
-    "adm_in_channels": 2816, "use_linear_in_transformer": True, "use_spatial_transformer": True, "legacy": False,
-    "num_classes": "sequential", "dtype": torch.float32,
+COMMON = {
+    "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 320, "use_spatial_transformer": True,
+    "legacy": False, "dtype": torch.float32,
+}  # fmt: skip
+SDXL_UNET = COMMON | {
+    "num_res_blocks": [2, 2, 2], "transformer_depth": [0, 0, 2, 2, 10, 10], "channel_mult": [1, 2, 4],
+    "transformer_depth_middle": 10, "transformer_depth_output": [0, 0, 0, 2, 2, 2, 10, 10, 10], "context_dim": 2048,
+    "num_head_channels": 64, "adm_in_channels": 2816, "use_linear_in_transformer": True, "num_classes": "sequential",
+}  # fmt: skip
+SD15_UNET = COMMON | {
+    "num_res_blocks": [2, 2, 2, 2], "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0], "channel_mult": [1, 2, 4, 4],
+    "transformer_depth_middle": 1, "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0], "context_dim": 768,
+    "adm_in_channels": None, "use_linear_in_transformer": False, "use_temporal_attention": False,
 }  # fmt: skip
 LOW_RANK = [
     (".lora_up.weight", ".lora_down.weight"),
@@ -68,12 +77,19 @@ PREFIXES = ["lora_unet_", "lora_unet_down", "lycoris_", "unet.", "diffusion_mode
 TOLERANCE = 0.0005 + 1e-9
 
 
-class Sdxl:
-    """The full SDXL without memory, its keys, and the names that LoRA files have for them."""
+class Family:
+    """A full SDXL or SD 1.5 without memory, its keys, and the names that LoRA files have for them."""
 
-    def __init__(self) -> None:
-        unet = comfy.model_base.SDXL(comfy.supported_models.SDXL(UNET), device="meta")
-        text_encoders = comfy.sdxl_clip.SDXLClipModel(device="meta", dtype=torch.float32)
+    def __init__(self, name: str) -> None:
+        if name == "sdxl":
+            unet = comfy.model_base.SDXL(comfy.supported_models.SDXL(SDXL_UNET), device="meta")
+            text_encoders = comfy.sdxl_clip.SDXLClipModel(device="meta", dtype=torch.float32)
+            attention = [*(f"input_blocks.{i}" for i in (4, 5, 7, 8)), *(f"output_blocks.{i}" for i in range(6))]
+        else:
+            unet = comfy.model_base.BaseModel(comfy.supported_models.SD15(SD15_UNET), device="meta")
+            text_encoders = comfy.sd1_clip.SD1ClipModel(device="meta", dtype=torch.float32)
+            attention = [*(f"input_blocks.{i}" for i in (1, 2, 4, 5, 7, 8)), *(f"output_blocks.{i}" for i in range(3, 12))]
+        self.attention = [*attention, "middle_block.1"]
         self.model, self.clip = SimpleNamespace(model=unet), SimpleNamespace(cond_stage_model=text_encoders)
         self.keys = {*unet.state_dict(), *text_encoders.state_dict()}
         names = comfy.lora.model_lora_keys_clip(text_encoders, comfy.lora.model_lora_keys_unet(unet, {}))
@@ -96,17 +112,16 @@ def block_of(key: str) -> str:
     return "MID" if match[1] == "middle" else f"{match[1].removesuffix('put').upper()}{int(match[2]):02}"
 
 
-def random_groups(sdxl: Sdxl, dice: random.Random) -> list[str]:
+def random_groups(family: Family, dice: random.Random) -> list[str]:
     """Any blocks: a few, a whole section, a typical LoRA, a B-LoRA, or a pair of neighbours that Inspire mixes up."""
-    unet = [group for group in sdxl.groups if "." in group]
-    number = str(dice.randrange(9))
-    attention = [f"input_blocks.{i}" for i in (4, 5, 7, 8)] + [f"output_blocks.{i}" for i in range(6)]
+    unet = [group for group in family.groups if "." in group]
+    number = dice.choice(unet).partition(".")[2]
     chosen = dice.choice(
         [
             dice.sample(unet, dice.randint(1, 4)),
             dice.sample(unet, dice.randint(1, len(unet))),
             unet,
-            [*attention, "middle_block.1"],
+            family.attention,
             ["output_blocks.0", "output_blocks.1"],
             [group for group in unet if group.endswith(f".{number}")],
             [group for group in unet if group.startswith(dice.choice(["input", "middle", "output"]))],
@@ -117,22 +132,22 @@ def random_groups(sdxl: Sdxl, dice: random.Random) -> list[str]:
     return chosen + others
 
 
-def random_lora(sdxl: Sdxl, dice: random.Random, path: Path) -> set[str]:
+def random_lora(family: Family, dice: random.Random, path: Path) -> set[str]:
     """Write a LoRA file with random keys of random blocks; returns the model keys that it patches."""
     tensors, patched = {}, set()
     most, prefix, shuffled = dice.choice([1, 3, 20]), dice.choice(PREFIXES), dice.random() < 0.3
-    for group in random_groups(sdxl, dice):
-        keys = sdxl.groups[group]
+    for group in random_groups(family, dice):
+        keys = family.groups[group]
         for key in dice.sample(keys, min(len(keys), dice.randint(1, most))):
             if key in patched:  # a bias that came with its weight
                 continue
-            known = sdxl.names[key]
+            known = family.names[key]
             name = dice.choice([name for name in known if name.startswith(prefix) and not shuffled] or known)
             for suffix in dice.choice(LOW_RANK):
                 tensors[name + suffix] = torch.zeros(()) if suffix == ".alpha" else torch.zeros(1, 1)
             patched.add(key)
             bias = key.removesuffix(".weight") + ".bias"
-            if key.endswith(".weight") and bias in sdxl.keys and bias not in patched and dice.random() < 0.3:
+            if key.endswith(".weight") and bias in family.keys and bias not in patched and dice.random() < 0.3:
                 tensors[name + ".diff_b"] = torch.zeros(1)
                 patched.add(bias)
     order = list(tensors)
@@ -141,15 +156,20 @@ def random_lora(sdxl: Sdxl, dice: random.Random, path: Path) -> set[str]:
     return patched
 
 
-def inspire_ratios(sdxl: Sdxl, path: Path, vector: str) -> dict[str, float]:
+def inspire_ratios(family: Family, path: Path, vector: str) -> dict[str, float]:
     """The ratio by model key that the node applies; it raises ValueError for a vector that it does not take."""
     lora = comfy.utils.load_torch_file(str(path), safe_load=True)
-    applied, muted, _ = LoraLoaderBlockWeight.load_lbw(sdxl.model, sdxl.clip, lora, False, 0, 4.0, 1.0, vector)
+    applied, muted, _ = LoraLoaderBlockWeight.load_lbw(family.model, family.clip, lora, False, 0, 4.0, 1.0, vector)
     return {**{key: ratio for key, (_, ratio) in applied.items()}, **dict.fromkeys(muted, 0.0)}
 
 
-def random_rates(dice: random.Random) -> list[float]:
-    return [dice.choice([0.0, 1.0, 0.00049, -0.3, 1e-7, dice.uniform(-1, 2), dice.uniform(0, 20)]) for _ in SDXL.blocks]
+def layout_in(path: Path) -> LoraLayout:
+    """As loading the file for this family's model gives it: the names of a few layers may be those of either family."""
+    return layout_of(read_lora(path), path.stem, ARCHITECTURES[FAMILY])
+
+
+def random_rates(count: int, dice: random.Random) -> list[float]:
+    return [dice.choice([0.0, 1.0, 0.00049, -0.3, 1e-7, dice.uniform(-1, 2), dice.uniform(0, 20)]) for _ in range(count)]
 
 
 def random_text(positions: int, dice: random.Random) -> str:
@@ -164,10 +184,11 @@ def random_text(positions: int, dice: random.Random) -> str:
     return "%" + dice.choice([",", ", "]).join(items)
 
 
-def written_differences(sdxl: Sdxl, path: Path, patched: set[str], dice: random.Random) -> list[str]:
-    weights = BlockWeights(read_layout(LoraSource(path)), tuple(random_rates(dice)))
+def written_differences(family: Family, path: Path, patched: set[str], dice: random.Random) -> list[str]:
+    layout = layout_in(path)
+    weights = BlockWeights(layout, tuple(random_rates(len(layout.present), dice)))
     vector = write(weights, "inspire")
-    ratios = inspire_ratios(sdxl, path, vector)
+    ratios = inspire_ratios(family, path, vector)
     if set(ratios) != patched:
         return [f"{path.name}: patches other keys than it was made with: {sorted(set(ratios) ^ patched)[:3]}"]
     return [
@@ -177,10 +198,10 @@ def written_differences(sdxl: Sdxl, path: Path, patched: set[str], dice: random.
     ]
 
 
-def read_difference(sdxl: Sdxl, path: Path, text: str) -> str | None:
-    """A text must be read as Inspire reads it, or refused where Inspire does or where 20 rates cannot say it."""
+def read_difference(family: Family, path: Path, text: str) -> str | None:
+    """A text must be read as Inspire reads it, or refused where Inspire does or where a rate per block cannot say it."""
     try:
-        ratios = inspire_ratios(sdxl, path, text)
+        ratios = inspire_ratios(family, path, text)
     except ValueError:
         ratios = None
     by_block: dict[str, set[float]] = {}
@@ -188,7 +209,7 @@ def read_difference(sdxl: Sdxl, path: Path, text: str) -> str | None:
         by_block.setdefault(block_of(key), set()).add(ratio)
     possible = ratios is not None and all(len(found) == 1 for found in by_block.values())
     try:
-        weights = parse(text, LoraSource(path), "inspire")
+        weights = read(text, layout_in(path), "inspire")
     except ValueError as error:
         return f"{path.name}: {text!r} is refused ({error}), and Inspire reads {by_block}" if possible else None
     if possible and all(weights[block] in found for block, found in by_block.items()):
@@ -198,19 +219,21 @@ def read_difference(sdxl: Sdxl, path: Path, text: str) -> str | None:
 
 def main() -> None:
     logging.getLogger("appl_search").setLevel(logging.ERROR)  # many a random spec is one that Inspire half understands
-    sdxl, dice = Sdxl(), random.Random(SEED)
-    report: dict = {"layouts": 0, "keys": 0, "sub_vectors": 0, "differences": [], "texts_read": 0, "misread": []}
+    family, dice = Family(FAMILY), random.Random(SEED)
+    report: dict = {"layouts": 0, "of_family": 0, "keys": 0, "sub_vectors": 0, "differences": [], "texts_read": 0, "misread": []}
     for i in range(LAYOUTS):
         path = FOLDER / f"lora{i}.safetensors"
-        patched = random_lora(sdxl, dice, path)
+        patched = random_lora(family, dice, path)
         report["layouts"] += 1
         report["keys"] += len(patched)
-        report["differences"] += written_differences(sdxl, path, patched, dice)
-        vector = write(BlockWeights(read_layout(LoraSource(path)), tuple(i / 100 for i in range(20))), "inspire")
+        report["differences"] += written_differences(family, path, patched, dice)
+        layout = layout_in(path)
+        report["of_family"] += layout.architecture.name == FAMILY
+        vector = write(BlockWeights(layout, tuple(i / 100 for i in range(len(layout.present)))), "inspire")
         report["sub_vectors"] += " " in vector
         text = random_text(vector.count(",") + 1, dice)
         report["texts_read"] += 1
-        report["misread"] += filter(None, [read_difference(sdxl, path, text)])
+        report["misread"] += filter(None, [read_difference(family, path, text)])
         path.unlink()
     (FOLDER / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
 

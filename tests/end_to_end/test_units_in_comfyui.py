@@ -13,7 +13,7 @@ from tests.end_to_end.comfy_server import ComfyInstall
 FOLDER = Path(__file__).resolve().parents[1]
 TESTS = (
     "test_adapters.py", "test_bake.py", "test_memory.py", "test_nothing_changes.py", "test_patches.py",
-    "test_published_program.py",
+    "test_published_program.py", "test_sd15.py",
 )  # fmt: skip
 
 
