@@ -3,6 +3,8 @@
 The public Python API. It needs ComfyUI's ``comfy`` package on the path.
 """
 
+from .images.folder import read_training_set
+from .images.options import TrainingOptions
 from .images.training_set import TrainingSet
 from .loras.files import LoraError, LoraSource
 from .searching.result import SearchResult
@@ -16,8 +18,10 @@ __all__ = [
     "PreviewSettings",
     "SearchResult",
     "SearchSettings",
+    "TrainingOptions",
     "TrainingSet",
     "evaluate",
+    "read_training_set",
     "search",
 ]
 

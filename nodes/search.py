@@ -1,8 +1,10 @@
-"""The search itself."""
+"""The node that searches block weights, applies them and saves the result."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +14,11 @@ from ..appl_search.searching.loop import Event
 from ..appl_search.settings.declaration import SEARCH
 from .panel import routes
 from .panel import state as panel_state
-from .panel.live import Live, workflow_id
-from .panel.preview_sheet import Strip, saved_sheet, sheet_path
-from .support.common import BLOCK_WEIGHTS, CATEGORY, PREVIEWS, SETTINGS, TRAINING_IMAGES, log, shown
+from .panel.preview_sheet import PreviewSheet, saved_sheet, sheet_path
+from .panel.running_search import RunningSearch, workflow_id
+from .support.common import BLOCK_WEIGHTS, CATEGORY, PREVIEWS, SETTINGS, TRAINING_IMAGES, Json, log, shown
 from .support.files import result_folder, save_result
-from .support.last_search import Inputs, Kept
+from .support.last_search import FinishedSearch, SearchInputs
 from .support.progress import Progress
 from .support.summary import summary
 from .support.widgets import given, widgets
@@ -68,7 +70,7 @@ class SearchBlockWeights:
         }  # fmt: skip
 
     def __init__(self) -> None:
-        self._kept: Kept | None = None
+        self._last: FinishedSearch | None = None
 
     def run(
         self,
@@ -81,9 +83,9 @@ class SearchBlockWeights:
         chosen_penalty: float = AS_SEARCHED,
         unique_id: str | None = None,
         extra_pnginfo: dict | None = None,
-        **inputs: Any,
+        **widget_values: Any,
     ) -> dict:
-        settings = replace(settings or SearchSettings(), **given(SearchSettings, SEARCH, inputs))
+        settings = replace(settings or SearchSettings(), **given(SearchSettings, SEARCH, widget_values))
         chosen = chosen_penalty if chosen_penalty >= 0 else None
         if chosen is not None and settings.method != "gauss-newton":
             raise ValueError(f"chosen_penalty is {chosen}, but a search by {settings.method} has no path of penalties. Set it to -1.")
@@ -94,44 +96,57 @@ class SearchBlockWeights:
                 "The MODEL has no LoRA to search block weights for. Put a 'Load LoRA (Learnable Blocks)' node in front of "
                 "this one; LoRAs of ordinary loaders are not searched."
             )
-        searched = Inputs.of(objects, sources, settings, previews)
-        if self._kept is None or not self._kept.inputs.are(searched):
-            live = Live(unique_id, workflow_id(extra_pnginfo), sources, settings)
-            strip = Strip(vae, model.model.latent_format, live.previews)
-            found = _search(model, clip, vae, sources, training_images, settings, previews, unique_id, live, strip)
+        inputs = SearchInputs.of(objects, sources, settings, previews)
+        if self._last is None or not self._last.inputs.give_the_same_search_as(inputs):
+            running = RunningSearch(unique_id, workflow_id(extra_pnginfo), sources, settings)
+            sheet = PreviewSheet(vae, model.model.latent_format, running.show_previews)
+            with _watched(settings.samples, unique_id, running, sheet) as on_event:
+                found = search(
+                    model, clip, vae, sources, training_images, settings, on_event, previews=previews, on_preview=sheet.add
+                )  # fmt: skip
             file = _save(found)  # before the pictures: whatever happens to them, the search is not lost
-            self._kept = Kept(searched, found, file, strip.images())
-            strip.save(sheet_path(file))
-        kept = self._kept
-        result = kept.result if chosen is None else kept.result.at_penalty(chosen)
+            self._last = FinishedSearch(inputs=inputs, result=found, file=file, pictures=sheet.pictures())
+            sheet.save(sheet_path(file))
+        last = self._last
+        result = last.result if chosen is None else last.result.at_penalty(chosen)
         for source, weights in zip(sources, result.block_weights):
             model, clip = loras.apply(model, clip, source, weights)
-        text = f"{summary(result)}\n\n{'Saved as' if chosen is None else 'From the search saved as'} {result_folder() / kept.file}"
+        text = f"{summary(result)}\n\n{'Saved as' if chosen is None else 'From the search saved as'} {result_folder() / last.file}"
         log.info("%s", text)
-        state = panel_state.whole(kept.result, kept.file, saved_sheet(kept.file), chosen)
-        images = _no_pictures() if kept.pictures is None else kept.pictures
-        return shown((model, clip, result, text, images), [text], appl_search=[state])
+        state = panel_state.of_result(last.result, last.file, saved_sheet(last.file), chosen)
+        pictures = _no_pictures() if last.pictures is None else last.pictures
+        return shown((model, clip, result, text, pictures), [text], appl_search=[state])
 
 
-def _search(model, clip, vae, sources, training_images, settings, previews, node_id, live, strip) -> SearchResult:
-    """Searches, and saves what there is when something ends the search early: Cancel, a loss that is not finite."""
+@contextmanager
+def _watched(
+    samples: int, node_id: str | None, running: RunningSearch, sheet: PreviewSheet
+) -> Iterator[Callable[[Event], bool]]:
+    """Gives a listener for a search: it moves the progress bars and tells the page.
 
-    def listen(event: Event) -> bool:
+    When something ends the search early (Cancel, a loss that is not finite), what was found until then is saved.
+    """
+
+    def on_event(event: Event) -> bool:
         progress(event)
-        return live(event)
+        return running(event)
 
-    with Progress(settings.samples, node_id) as progress, live:
+    with Progress(samples, node_id) as progress, running:
         try:
-            return search(model, clip, vae, sources, training_images, settings, listen, previews, strip.add)
+            yield on_event
         except BaseException:
-            if (partial := progress.result()) is None:
-                live.cut_off(None)
-            else:
-                file = _save(partial, "partial")
-                strip.save(sheet_path(file))
-                log.warning("The search ended early. Its block weights so far are saved as %s", result_folder() / file)
-                live.cut_off(panel_state.whole(partial, file, saved_sheet(file)))
+            running.cut_off(_save_partial(progress.result(), sheet))
             raise
+
+
+def _save_partial(partial: SearchResult | None, sheet: PreviewSheet) -> Json | None:
+    """Saves what a search that was cut off has found, and says it as the panel shows it; None before the first step."""
+    if partial is None:
+        return None
+    file = _save(partial, "partial")
+    sheet.save(sheet_path(file))
+    log.warning("The search ended early. Its block weights so far are saved as %s", result_folder() / file)
+    return panel_state.of_result(partial, file, saved_sheet(file))
 
 
 def _save(result: SearchResult, name: str = "") -> str:

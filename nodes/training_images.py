@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..appl_search import TrainingSet
+from ..appl_search.images.captions import split_captions
 from .support.common import CATEGORY, TRAINING_IMAGES, log, shown
 
 
@@ -33,8 +34,8 @@ class TrainingImages:
         }  # fmt: skip
 
     def collect(self, images, captions: str, previous: TrainingSet | None = None) -> dict:
-        added = TrainingSet.from_images(images, captions.rstrip().splitlines() or [""])
+        added = TrainingSet.from_images(images, split_captions(captions, len(images)))
         for note in added.notes:
             log.info("Training Images: %s", note)
         training_set = previous + added if previous is not None else added
-        return shown((training_set,), [f"{len(training_set)} training images", *added.notes])
+        return shown((training_set,), [f"{len(training_set)} training images", *filter(None, (*added.notes, added.size_note))])

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from appl_search import LoraSource, SearchSettings
+from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
-from appl_search.gradients.objective import draws
 from appl_search.gradients.rates import Rates
 from appl_search.loras.files import read_layout
 from tests import adapters, oracle
@@ -34,7 +34,7 @@ def searched(model, sources, rates, work):
     """``work(evaluator, draw)`` with LoRAs on the model."""
     rates_map = Rates(sources, [read_layout(source) for source in sources], SETTINGS)
     with opened(model, None, None, sources, rates_map, oracle.training_set(), SETTINGS) as evaluator:
-        draw = next(draws(evaluator.shapes, evaluator.timesteps, 2, 2, seed=0))
+        draw = next(Draws(evaluator.shapes, 2, 2, seed=0))
         return rates_map, work(evaluator, draw)
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from appl_search import LoraError, LoraSource, SearchSettings, TrainingSet, search
-from appl_search.host.denoiser import ModelError
+from appl_search.host.errors import ModelError
 from appl_search.searching.loop import SearchDiverged
 from tests import oracle
 
@@ -98,15 +98,26 @@ def test_model_that_is_not_sdxl():
         run(model=model)
 
 
-def test_model_with_a_schedule_that_is_not_discrete():
+def with_sampling(*bases):
     model = oracle.sdxl()
+    model.add_object_patch("model_sampling", type("Patched", bases, {})())
+    return model
 
-    class Edm(comfy.model_sampling.ModelSamplingContinuousEDM, comfy.model_sampling.EDM):
-        pass
 
-    model.add_object_patch("model_sampling", Edm(None))
-    with pytest.raises(ModelError, match="samples with Edm, expected a discrete noise schedule"):
-        run(model=model)
+def test_sampling_patches_that_cannot_be_searched_with():
+    discrete, eps = comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sampling.EPS
+    unknown = type("Guess", (), {"calculate_denoised": eps.calculate_denoised, "noise_scaling": eps.noise_scaling})
+    squared = type("Squared", (eps,), {"calculate_denoised": lambda self, sigma, output, x: x - output**2})
+    noiseless = type("Noiseless", (eps,), {"noise_scaling": lambda self, sigma, noise, latent: latent + 0 * noise})
+    pictures = type("IMG_TO_IMG", (eps,), {})
+    for kind, why in (
+        (unknown, "predicts something unknown, expected eps, v, x0, edm or flow"),
+        (squared, "not linear in the network's output"),
+        (noiseless, "its latents have no noise"),
+        (pictures, "predicts IMG_TO_IMG"),
+    ):
+        with pytest.raises(ModelError, match=rf"samples with Patched \(ModelSamplingDiscrete, {kind.__name__}\): .*{why}"):
+            run(model=with_sampling(discrete, kind))
 
 
 def test_no_image():
@@ -162,6 +173,10 @@ def test_images_are_cropped_centrally_to_multiples_of_eight_and_it_says_so():
         "width": 70, "height": 67, "crop_w": 3, "crop_h": 1, "target_width": 64, "target_height": 64
     }  # fmt: skip
     assert images.notes == ("Image 1 was cropped centrally from 70x67 to 64x64 pixels.",)
+    assert images.size_note == (
+        "1 of 1 images is far from the 1024x1024 pixels that SDXL was trained at; the first of them has 64x64. Training "
+        "Options can bring images to that size."
+    )
 
 
 def test_a_loss_that_is_not_finite_says_where_and_keeps_the_last_good_weights():

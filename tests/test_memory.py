@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from appl_search import LoraSource, SearchSettings
+from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
 from appl_search.gradients.micro_batches import MicroBatches
-from appl_search.gradients.objective import draws
 from appl_search.gradients.rates import Rates
 from appl_search.host import autograd, device
+from appl_search.host.undo import Undo
 from appl_search.loras.files import read_layout
 from tests import oracle
 
@@ -25,7 +26,7 @@ def gradients(model=None, change=None):
     with opened(model or oracle.sdxl(), None, None, sources, rates_map, oracle.training_set(), SETTINGS) as evaluator:
         if change is not None:
             change(evaluator)
-        draw = next(draws(evaluator.shapes, evaluator.timesteps, 4, 4, seed=3))
+        draw = next(Draws(evaluator.shapes, 4, 4, seed=3))
         found = evaluator.gradients(draw, rates_map.all_rates(rates_map.start), probes=2)
         return found, evaluator._memory
 
@@ -89,13 +90,14 @@ def test_only_then_it_fails_and_says_what_to_do():
 @pytest.mark.parametrize("free, size, checkpointing", [(1e9, 16, False), (90.0, 3, False), (20.0, 5, True), (0.0, 1, True)])
 def test_the_first_micro_batch_fits_the_free_memory(free, size, checkpointing, monkeypatch):
     class Denoiser:
-        device, model = torch.device("cpu"), torch.nn.Module()
+        device, model, one_at_a_time = torch.device("cpu"), torch.nn.Module(), False
 
         def inference_memory(self, shape):
             return float(shape[0])
 
     monkeypatch.setattr(device, "free_memory", lambda _: free)
-    with MicroBatches(Denoiser(), torch.Size([4, 8, 8]), 16) as memory:
+    with Undo() as undo:
+        memory = MicroBatches(Denoiser(), torch.Size([4, 8, 8]), 16, undo)
         assert (memory.size, memory.checkpointing) == (size, checkpointing)
 
 

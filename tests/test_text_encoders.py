@@ -8,8 +8,8 @@ import torch
 from appl_search import LoraSource, SearchSettings, TrainingSet
 from appl_search.architectures.blocks import BLOCK_NAMES
 from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
+from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
-from appl_search.gradients.objective import draws
 from appl_search.gradients.rates import Rates
 from appl_search.loras.files import read_layout
 
@@ -28,7 +28,7 @@ def evaluator():
 
 @pytest.mark.parametrize("block", ["BASE", "IN04", "OUT03"])
 def test_gradients_equal_finite_differences_through_the_whole_model(evaluator, block):
-    draw = next(draws(evaluator.shapes, evaluator.timesteps, 3, 3, seed=0))
+    draw = next(Draws(evaluator.shapes, 3, 3, seed=0))
     rates = torch.full((20,), 0.7, dtype=torch.float64)
     step = torch.zeros(20, dtype=torch.float64)
     step[BLOCK_NAMES.index(block)] = 0.02

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from ..host import autograd, conditioning, device, loras, sampling
-from ..host.denoiser import Denoiser, ModelError
-from ..images.training_set import Example, Picture, TrainingSet, encode
+from ..host.denoiser import Denoiser, ModelConds
+from ..host.errors import ModelError
+from ..host.undo import Undo
+from ..images.examples import Examples, encode
+from ..images.pictures import Picture
+from ..images.training_set import TrainingSet
 from ..loras.files import LoraError, LoraSource, read_layout
 from ..settings import PreviewSettings, SearchSettings
 from .batch import Gradients
+from .draws import Draw
 from .layers import LoadedLora, layer_deltas
+from .losses import DenoisingLoss, snr_weights
 from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
-from .objective import Draw, noisy_and_target, snr_weights
 from .patching import Patched
 from .rates import Rates
 
@@ -35,10 +40,9 @@ class Evaluator:
     ):
         self.denoiser, self.unet, self._text, self._memory = denoiser, unet, text, memory
         self._rates, self._settings = rates, settings
-        self._probe_noise = torch.Generator().manual_seed((settings.seed + 1) % 2**63)
         self.examples = text.examples
-        self.timesteps = len(denoiser.sigmas)
-        self.v_prediction = denoiser.v_prediction
+        self.timesteps = len(denoiser.schedule.sigmas)
+        self.prediction = denoiser.schedule.prediction
 
     @property
     def shapes(self) -> list[torch.Size]:
@@ -49,8 +53,8 @@ class Evaluator:
         out = torch.empty(len(draw), dtype=torch.float64)
 
         def work(rows: list[int]) -> None:
-            *_, losses = self._forward(draw, rows, self._strengths(rates, len(rows)))
-            out[rows] = losses.double().cpu()
+            prediction, loss = self._forward(draw, rows, self._strengths(rates, len(rows)))
+            out[rows] = loss.values(prediction).cpu().double()
 
         with torch.no_grad():
             self._memory.run(self._groups(draw), work)
@@ -63,22 +67,19 @@ class Evaluator:
         """
         losses = torch.empty(len(draw), dtype=torch.float64)
         by_rate = torch.zeros(2, len(draw), len(rates), dtype=torch.float64)
-        probe_noise = [torch.randn(noise.shape, generator=self._probe_noise) for noise in draw.noise[:probes]]
 
         def work(rows: list[int]) -> None:
             strengths = self._strengths(rates, len(rows)).requires_grad_()
-            prediction, residual, weight, row_losses = self._forward(draw, rows, strengths)
-            # The sums below are over elements, not means: activation gradients in half precision
-            # stay near 1 and do not underflow; the division is done on the scalars, in fp64.
-            outputs = residual[0].numel()
-            seeds = [2 * weight * residual]
+            prediction, loss = self._forward(draw, rows, strengths)
+            starts = [(loss.start(prediction), loss.elements)]
             if rows[0] < probes:
-                seeds.append(weight**0.5 * torch.stack([probe_noise[row] for row in rows]).to(residual))
-            for number, seed in enumerate(seeds):
-                last = number == len(seeds) - 1
-                (gradient,) = torch.autograd.grad(prediction, strengths, seed.to(prediction.dtype), retain_graph=not last)
-                by_rate[number, rows] = gradient.double().cpu() / outputs ** (0.5 if number else 1)
-            losses[rows] = row_losses.double().cpu()
+                noise = torch.stack([draw.probes[row] for row in rows]).to(prediction.device)
+                starts.append((loss.probe_start(prediction, noise), loss.elements**0.5))
+            for number, (start, divisor) in enumerate(starts):
+                last = number == len(starts) - 1
+                (gradient,) = torch.autograd.grad(prediction, strengths, start, retain_graph=not last)
+                by_rate[number, rows] = gradient.cpu().double() / divisor
+            losses[rows] = loss.values(prediction).cpu().double()
 
         self._memory.run(self._groups(draw, probes), work)
         by_gradient, by_probe = (self._rates.of_parameters(part) for part in by_rate)
@@ -106,25 +107,23 @@ class Evaluator:
     def _strengths(self, rates: Tensor, batch: int) -> Tensor:
         return rates.to(self.denoiser.device, torch.float32).expand(batch, -1).clone()
 
-    def _forward(self, draw: Draw, rows: list[int], strengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(prediction, residual in fp32, weights [b, 1, 1, 1], weighted losses [b])."""
-        where = self.denoiser.device
+    def _forward(self, draw: Draw, rows: list[int], strengths: Tensor) -> tuple[Tensor, DenoisingLoss]:
+        """The network's prediction for rows of a draw, and their loss."""
+        where, schedule = self.denoiser.device, self.denoiser.schedule
         indices = draw.indices[rows].tolist()
-        timesteps = draw.timesteps[rows]
-        sigma = self.denoiser.sigmas[timesteps].to(where)
+        sigma = schedule.sigma_at(draw.levels[rows])[0].to(where)
         latent = self.denoiser.latent_in(torch.stack([self.examples[i].latent for i in indices]).to(where))
         noise = torch.stack([draw.noise[row] for row in rows]).to(where, torch.float32)
-        noisy, target = noisy_and_target(latent, noise, sigma, self.v_prediction)
-        context, vector = self._text.batch(indices, strengths)
+        noisy = schedule.noisy(latent, noise, sigma)
+        conds = self._text.batch(indices, strengths)
         self.unet.strengths = strengths
-        prediction = self.denoiser(noisy, timesteps.to(where), context, vector)
-        residual = prediction.detach().float() - target
-        weight = snr_weights(sigma, self._settings.min_snr_gamma, self.v_prediction)[:, None, None, None]
-        return prediction, residual, weight, (weight * residual**2).flatten(1).mean(1)
+        prediction = self.denoiser(noisy, sigma, conds)
+        weight = snr_weights(schedule.snr(sigma), schedule.scale(sigma), self._settings.min_snr_gamma)
+        return prediction, DenoisingLoss(schedule.output(latent, noisy, sigma), weight)
 
 
 class TextConditioning:
-    """Context and vector of each example: computed once, or anew for each batch when text encoders are searched.
+    """Conditioning of each example: computed once, or anew for each batch when text encoders are searched.
 
     ``prompts``: others that will be asked for. What can be encoded once is encoded at once, while nothing keeps
     the text encoders from being moved out later.
@@ -136,13 +135,13 @@ class TextConditioning:
         clip,
         patched: Patched | None,
         searched: bool,
-        examples: list[Example],
+        examples: Examples,
         prompts: Sequence[str] = (),
     ):
         self._denoiser, self._clip, self._patched, self._searched = denoiser, clip, patched, searched
         self._encoder = conditioning.CaptionEncoder(clip)
         self.examples = examples
-        self._vectors: dict[int, Tensor] = {}
+        self._conds: dict[int, ModelConds] = {}
         self._prompts = {} if searched else {prompt: conditioning.encode_caption(clip, prompt) for prompt in prompts}
 
     def of_prompt(self, prompt: str, strengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,31 +151,27 @@ class TextConditioning:
         self._patched.strengths = strengths.to(self._clip.patcher.load_device)
         return conditioning.encode_caption(self._clip, prompt)
 
-    def batch(self, indices: list[int], strengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(context [b, tokens, c], vector [b, adm channels]) on the device; ``strengths`` [b, LoRAs * 20]."""
-        where = self._denoiser.device
+    def batch(self, indices: list[int], strengths: Tensor) -> list[ModelConds]:
+        """Conditioning of each of these examples; ``strengths`` [b, LoRAs * 20]."""
         if not self._searched:
-            contexts = [self.examples[i].context[None] for i in indices]
-            vectors = [self._cached_vector(i) for i in indices]
-        else:
-            here = strengths.to(self._clip.patcher.load_device)
+            return [self._cached(i) for i in indices]
+        here = strengths.to(self._clip.patcher.load_device)
 
-            def prepare(rows: slice) -> None:
-                self._patched.strengths = here[rows]
+        def prepare(rows: slice) -> None:
+            self._patched.strengths = here[rows]
 
-            encoded = self._encoder([self.examples[i].caption for i in indices], prepare)
-            contexts = [context for context, _ in encoded]
-            vectors = [
-                self._denoiser.size_and_pooled(pooled, **self.examples[i].sizes)
-                for i, (_, pooled) in zip(indices, encoded)
-            ]
-        return torch.cat(contexts).to(where), torch.cat(vectors).to(where)
+        encoded = self._encoder([self.examples[i].caption for i in indices], prepare)
+        return [self._conds_of(i, *each) for i, each in zip(indices, encoded)]
 
-    def _cached_vector(self, index: int) -> Tensor:
-        if index not in self._vectors:
+    def _cached(self, index: int) -> ModelConds:
+        if index not in self._conds:
             example = self.examples[index]
-            self._vectors[index] = self._denoiser.size_and_pooled(example.pooled[None], **example.sizes)
-        return self._vectors[index]
+            self._conds[index] = self._conds_of(index, example.context[None], example.pooled[None])
+        return self._conds[index]
+
+    def _conds_of(self, index: int, context: Tensor, pooled: Tensor) -> ModelConds:
+        example = self.examples[index]
+        return self._denoiser.conds(context, pooled, example.sizes, example.latent.shape)
 
 
 @contextmanager
@@ -199,13 +194,12 @@ def opened(
     _check_inputs(clip, vae, training_set, prompts)
     loaded = [LoadedLora(source, loras.read_patches(source, model, clip)) for source in sources]
     _check_text_encoders(clip, loaded)
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
+    with torch.inference_mode(False), torch.enable_grad(), Undo() as undo:
         patched_text, text_is_searched = None, False
         if clip is not None and (text_layers := layer_deltas(clip.cond_stage_model, loaded)):
             device.load([clip.patcher])
-            stack.enter_context(autograd.gradients_allowed(clip.cond_stage_model))
-            patched_text = stack.enter_context(Patched(clip.cond_stage_model, text_layers))
+            autograd.allow_gradients(clip.cond_stage_model, undo)
+            patched_text = Patched(clip.cond_stage_model, text_layers, undo)
             patched_text.strengths = rates.all_rates(rates.start).float()[None].to(clip.patcher.load_device)
             text_is_searched = any(rates.parameter_of[rate] >= 0 for layer in text_layers.values() for rate in layer.rates)
         with torch.no_grad():
@@ -224,10 +218,11 @@ def opened(
         beside = [clip.patcher] if text_is_searched else []
         device.load([denoiser.patcher, *beside], KEPT_CHECKPOINTED * denoiser.inference_memory((1, *largest)))
         if text_is_searched:
-            stack.enter_context(conditioning.loaded_already(clip))
-        stack.enter_context(autograd.gradients_allowed(denoiser.model))
-        patched = stack.enter_context(Patched(denoiser.model, layer_deltas(denoiser.model, loaded)))
-        memory = stack.enter_context(MicroBatches(denoiser, largest, settings.batch_size))
+            conditioning.keep_loaded(clip, undo)
+        with denoiser.innermost(undo):
+            autograd.allow_gradients(denoiser.model, undo)
+            patched = Patched(denoiser.model, layer_deltas(denoiser.model, loaded), undo)
+        memory = MicroBatches(denoiser, largest, settings.batch_size, undo)
         yield Evaluator(denoiser, patched, text, memory, rates, settings)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from .denoiser import ModelError
+from .errors import ModelError
+from .undo import Undo
 
 
 def encode_caption(clip, caption: str) -> tuple[Tensor, Tensor]:
@@ -19,14 +19,9 @@ def encode_caption(clip, caption: str) -> tuple[Tensor, Tensor]:
     return _encode(clip, clip.tokenize(caption))
 
 
-@contextmanager
-def loaded_already(clip) -> Iterator[None]:
-    """Inside, the CLIP encodes without having its text encoders loaded first, which could move other models out."""
-    clip.load_model = lambda *_, **__: clip.patcher
-    try:
-        yield
-    finally:
-        del clip.load_model
+def keep_loaded(clip, undo: Undo) -> None:
+    """Until the end the CLIP encodes without having its text encoders loaded first, which could move other models out."""
+    undo.put(vars(clip), "load_model", lambda *_, **__: clip.patcher)
 
 
 class CaptionEncoder:
@@ -66,11 +61,9 @@ class CaptionEncoder:
             pooled.append(out[1])
             return out
 
-        encoder.encode = keep_pooled
-        try:
+        with Undo() as undo:
+            undo.put(vars(encoder), "encode", keep_pooled)
             context, first = _encode(self._clip, together)
-        finally:
-            del encoder.encode
         contexts = context.view(len(tokens), -1, context.shape[-1])
         return list(zip(contexts.split(1), pooled[0].to(first.device).split(1)))
 

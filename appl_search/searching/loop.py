@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from ..architectures.blocks import NUM_BLOCKS
-from ..gradients import objective
 from ..gradients.batch import Gradients
+from ..gradients.draws import VALIDATION, Draw, Draws, RecordedDraws
 from ..gradients.evaluator import Evaluator, opened
-from ..gradients.objective import Draw
 from ..gradients.rates import Rates
 from ..images.training_set import TrainingSet
 from ..loras.files import LoraLayout, LoraSource, read_layout
@@ -24,9 +23,6 @@ from .methods import Method
 from .penalty_path import PenaltyPath
 from .previews import Preview, Previewer
 from .result import History, SearchResult, block_weights_of
-
-#: Between the seeds of a search's draws and of the fresh ones that validate its end.
-VALIDATION_SEED = 2**32
 
 
 @dataclass(frozen=True)
@@ -91,14 +87,15 @@ def search(
         method = methods.create(rates, settings)
         pictures = Previewer(evaluator, previews, on_preview)
         pictures.at(0, rates.all_rates(method.parameters))
-        log = _Log(rates, layouts, settings, method, "v" if evaluator.v_prediction else "eps")
-        batches = _recorded(draws, settings) if draws is not None else objective.draws(
-            evaluator.shapes, evaluator.timesteps, settings.samples, settings.batch_size, settings.seed
-        )
+        log = _Log(rates, layouts, settings, method, evaluator.prediction)
+        if draws is None:
+            batches = Draws(evaluator.shapes, settings.samples, settings.batch_size, settings.seed)
+        else:
+            batches = RecordedDraws(itertools.islice(draws, settings.steps), evaluator.timesteps, settings.seed)
         for draw in batches:
             at = rates.all_rates(method.parameters)
             batch = evaluator.gradients(draw, at, method.probes(len(draw)))
-            _check_finite(batch, draw, log)
+            _check_finite(batch, draw, log, evaluator)
             method.step(batch)
             event = log.add(float(batch.losses.mean()), rates.penalty(at, settings.negative_penalty), len(draw))
             if on_event is not None and on_event(event) is True or method.is_done():
@@ -117,9 +114,7 @@ def _best(method: Method, evaluator: Evaluator, rates: Rates, settings: SearchSe
     if len(candidates) == 1:
         return candidates[0]
     totals = torch.zeros(len(candidates), dtype=torch.float64)
-    for draw in objective.draws(
-        evaluator.shapes, evaluator.timesteps, settings.validation, settings.batch_size, settings.seed + VALIDATION_SEED
-    ):
+    for draw in Draws(evaluator.shapes, settings.validation, settings.batch_size, settings.seed, VALIDATION):
         totals += torch.stack([evaluator.losses(draw, rates.all_rates(each)).sum() for each in candidates])
     prices = [rates.penalty(rates.all_rates(each), settings.negative_penalty) for each in candidates]
     return candidates[int((totals / settings.validation + settings.penalty * torch.tensor(prices)).argmin())]
@@ -144,9 +139,7 @@ def evaluate(
     candidates = torch.tensor(block_weights, dtype=torch.float64).view(len(block_weights), -1)
     losses = []
     with opened(model, clip, vae, loras, rates, training_set, settings) as evaluator:
-        for draw in objective.draws(
-            evaluator.shapes, evaluator.timesteps, settings.samples, settings.batch_size, settings.seed
-        ):
+        for draw in Draws(evaluator.shapes, settings.samples, settings.batch_size, settings.seed):
             losses.append(torch.stack([evaluator.losses(draw, candidate) for candidate in candidates]))
     return torch.cat(losses, dim=1)
 
@@ -203,20 +196,16 @@ class _Log:
         )
 
 
-def _recorded(draws: Iterable[tuple[Tensor, Tensor, Tensor]], settings: SearchSettings) -> Iterable[Draw]:
-    for indices, timesteps, noise in itertools.islice(draws, settings.steps):
-        yield Draw(torch.as_tensor(indices), torch.as_tensor(timesteps), list(noise))
-
-
-def _check_finite(batch: Gradients, draw: Draw, log: _Log) -> None:
+def _check_finite(batch: Gradients, draw: Draw, log: _Log, evaluator: Evaluator) -> None:
     good = batch.losses.isfinite() & batch.gradients.isfinite().all(1)
     if good.all():
         return
     row = int((~good).nonzero()[0])
+    timestep = float(evaluator.denoiser.sigma_at(draw.levels[row : row + 1])[1])
     result = log.result()
     raise SearchDiverged(
         f"The denoising loss became {float(batch.losses[row])} (or its gradient did) at step {len(result.history.loss) + 1}, timestep "
-        f"{int(draw.timesteps[row])}, image {int(draw.indices[row]) + 1}. The model overflows there: load it in bf16 or "
+        f"{timestep:.0f}, image {int(draw.indices[row]) + 1}. The model overflows there: load it in bf16 or "
         "fp32, or set bounds on the rates. The last good block weights are kept.",
         result,
     )

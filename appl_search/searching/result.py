@@ -46,7 +46,7 @@ class PathPoint:
 class SearchResult:
     """Block weights of each LoRA, in the order they were given, and everything to tell how they came about.
 
-    ``samples``: draws used. ``seconds``: of the search alone. ``prediction``: "eps" or "v".
+    ``samples``: draws used. ``seconds``: of the search alone. ``prediction``: eps, v, edm, x0 or flow.
     ``penalty_path``: of the method gauss-newton, else None.
     """
 

@@ -18,8 +18,8 @@ class PreviewSettings:
         help="What to make pictures of. A searched LoRA may need its trigger word here.",
         group=PREVIEWS, widget={"default": "", "multiline": True},
     )  # fmt: skip
-    _: KW_ONLY
     negative: str = setting("", help="The negative prompt.", group=PREVIEWS, widget={"multiline": True})
+    _: KW_ONLY
     every: int = setting(
         64,
         help="Samples of the search from one picture to the next. There is always one at the start, and one with what was "

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..architectures.blocks import BLOCK_NAMES, NUM_BLOCKS, block_index
 from ..loras.files import LoraLayout, LoraSource, read_layout
-
-#: How block weights become text and back: "write" and "parse" of :mod:`appl_search.weights.formats`, which stands above
-#: this module and puts them here.
-TEXTS: dict[str, Callable] = {}
+from . import registry
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class BlockWeights:
     @classmethod
     def parse(cls, text: str, lora: LoraSource, format: str | None = None) -> BlockWeights:
         """The rates that a text gives a LoRA file; see :func:`appl_search.weights.formats.parse`."""
-        return TEXTS["parse"](text, lora, format)
+        return registry.read(text, read_layout(lora), format)
 
     @property
     def name(self) -> str:
@@ -73,7 +70,7 @@ class BlockWeights:
 
     def to_string(self, format: str = "plain", digits: int = 3) -> str:
         """The rates as a consumer reads them; see :mod:`appl_search.weights.formats` for the names."""
-        return TEXTS["write"](self, format, digits)
+        return registry.find_format(format).write(self, digits)
 
     def to_dict(self) -> dict:
         """JSON-ready and readable: absent blocks are left out, unknown errors too."""

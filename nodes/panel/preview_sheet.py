@@ -23,7 +23,7 @@ _CAPTION_COLOUR = (128, 128, 128, 255)  # to be read on dark and on light
 _DESCRIPTION = "Description"  # a keyword of the PNG specification
 
 
-class Strip:
+class PreviewSheet:
     """The pictures of one search, in their order; ``changed`` is told where to see them after each one.
 
     While the search runs, a picture that the VAE has no room to decode shows as ComfyUI's rough latent preview.
@@ -41,7 +41,7 @@ class Strip:
         self.save(path)
         self._changed(sheet_at(path, "temp", Path(folder_paths.get_temp_directory())))
 
-    def images(self) -> torch.Tensor | None:
+    def pictures(self) -> torch.Tensor | None:
         """All of them [n, height, width, 3], by the VAE; None when there are none."""
         for number, preview in enumerate(self._previews):
             if self._pixels[number] is None:

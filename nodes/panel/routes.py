@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..support.files import inside, load_result, report_folder, result_folder
-from . import live
+from . import running_search
 from . import state as panel_state
 from .preview_sheet import saved_sheet
 
@@ -16,7 +16,7 @@ _TYPES = {".mjs": "text/javascript", ".json": "application/json"}
 
 def register() -> None:
     """Adds the pack's addresses to ComfyUI's server, if there is one."""
-    server = live.server()
+    server = running_search.server()
     if server is None:
         return
     from aiohttp import web
@@ -28,12 +28,12 @@ def register() -> None:
     async def finish(request: web.Request) -> web.Response:
         """{"node_id"}: the search of this node finishes with what it has."""
         node_id = str((await request.json()).get("node_id"))
-        return web.json_response({"finishing": live.finish(node_id)})
+        return web.json_response({"finishing": running_search.finish(node_id)})
 
     @server.routes.get("/appl_search/running")
     async def running(_: web.Request) -> web.Response:
         """The searches that run now, for a page that was loaded again."""
-        return web.json_response(live.snapshots())
+        return web.json_response(running_search.snapshots())
 
     @server.routes.get("/appl_search/state")
     async def state(request: web.Request) -> web.Response:
@@ -41,7 +41,7 @@ def register() -> None:
         try:
             path = inside(result_folder(), request.query.get("file", ""), ".json")
             file = path.relative_to(result_folder().resolve()).as_posix()
-            return web.json_response(panel_state.whole(load_result(file), file, saved_sheet(file)))
+            return web.json_response(panel_state.of_result(load_result(file), file, saved_sheet(file)))
         except ValueError as error:
             return failed(error)
 

@@ -25,7 +25,7 @@ def lora(layout: LoraLayout) -> Json:
     return {"name": layout.name, "sha256": layout.sha256, "groups": dict(layout.groups), "keys": keys}
 
 
-def whole(result: SearchResult, file: str, previews: Json | None = None, chosen: float | None = None) -> Json:
+def of_result(result: SearchResult, file: str, previews: Json | None = None, chosen: float | None = None) -> Json:
     """All that the panel shows of a result. ``file``: its JSON below output/block_weights.
 
     ``previews``: of :func:`nodes.panel.preview_sheet.saved_sheet`. ``chosen``: the penalty whose block weights the node's outputs have, None for those of the search.

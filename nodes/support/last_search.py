@@ -13,7 +13,7 @@ from ...appl_search.loras.files import read_layout
 
 
 @dataclass(frozen=True)
-class Inputs:
+class SearchInputs:
     """All that a search depends on.
 
     ComfyUI hands over the same objects until something before the node changes, and nodes never change an object in
@@ -32,22 +32,22 @@ class Inputs:
         sources: Sequence[LoraSource],
         settings: SearchSettings,
         previews: PreviewSettings | None,
-    ) -> Inputs:
+    ) -> SearchInputs:
         """``objects``: those that the node was given; None for an input without a link."""
-        references = tuple(None if one is None else weakref.ref(one) for one in objects)
+        references = tuple(None if given is None else weakref.ref(given) for given in objects)
         return cls(references, tuple(read_layout(source).sha256 for source in sources), settings, previews)
 
-    def are(self, others: Inputs) -> bool:
-        """Whether these inputs give the same search. Never so when one of the objects is gone."""
+    def give_the_same_search_as(self, others: SearchInputs) -> bool:
+        """Never so when one of the objects is gone."""
         gone = any(reference is not None and reference() is None for reference in self.objects)
         return not gone and self == others
 
 
 @dataclass(frozen=True)
-class Kept:
+class FinishedSearch:
     """A search that was done, its file below output/block_weights, and its preview pictures [n, height, width, 3]."""
 
-    inputs: Inputs
+    inputs: SearchInputs
     result: SearchResult
     file: str
     pictures: Tensor | None

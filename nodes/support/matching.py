@@ -9,9 +9,14 @@ from ...appl_search.architectures.blocks import BLOCK_NAMES
 from ...appl_search.loras.files import file_hash, read_layout
 from .lora_files import lora_path, lora_paths_of_stem
 
+#: The choice of a text's format that leaves it to the text.
+AUTO = "auto"
 
-def chosen(lora_name: str, result: SearchResult | None, text: str) -> tuple[LoraSource, BlockWeights, list[str]]:
-    """The LoRA file of a widget, its rates from a result or from a text, and warnings.
+
+def rates_for(
+    lora_name: str, result: SearchResult | None, text: str, format: str
+) -> tuple[LoraSource, BlockWeights, list[str]]:
+    """The LoRA file of a widget, its rates from a result or from a text in a ``format`` or AUTO, and warnings.
 
     Raises ValueError unless exactly one of the two is given and has rates for this LoRA, and LoraError for the file.
     """
@@ -19,13 +24,13 @@ def chosen(lora_name: str, result: SearchResult | None, text: str) -> tuple[Lora
     if result is not None and text.strip():
         raise ValueError("There are block weights both in the text and from another node. Disconnect block_weights, or empty the text.")
     if result is not None:
-        return source, *_out_of(result, source)
+        return source, *_from_result(result, source)
     if text.strip():
-        return source, BlockWeights.parse(text, source), []
+        return source, BlockWeights.parse(text, source, None if format == AUTO else format), []
     raise ValueError("There are no block weights. Connect block_weights, or write them into the text.")
 
 
-def _out_of(result: SearchResult, source: LoraSource) -> tuple[BlockWeights, list[str]]:
+def _from_result(result: SearchResult, source: LoraSource) -> tuple[BlockWeights, list[str]]:
     layout = read_layout(source)
     for weights in result.block_weights:
         if weights.layout.sha256 == layout.sha256:

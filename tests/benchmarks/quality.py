@@ -16,8 +16,8 @@ import torch
 from appl_search import LoraSource, SearchResult, SearchSettings, TrainingSet, search
 from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
 from appl_search.demo.making.make import Lengths, make_all
+from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
-from appl_search.gradients.objective import draws
 from appl_search.gradients.rates import Rates
 from appl_search.host.tiny_sdxl import TinyConfig
 from appl_search.loras.files import read_layout
@@ -130,6 +130,6 @@ class _Objective:
         settings = SearchSettings(samples=320, batch_size=32, seed=4242)
         rates = rates.double().flatten()
         with opened(*self._opened_with, self._rates, self._images, settings) as evaluator:
-            batches = draws(evaluator.shapes, evaluator.timesteps, settings.samples, settings.batch_size, settings.seed)
+            batches = Draws(evaluator.shapes, settings.samples, settings.batch_size, settings.seed)
             loss = torch.cat([evaluator.losses(draw, rates) for draw in batches]).mean()
         return float(loss) + PENALTY * self._rates.penalty(rates, settings.negative_penalty)

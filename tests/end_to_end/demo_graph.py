@@ -81,7 +81,7 @@ def of_a_saved_result(file: str) -> Workflow:
     loaded["outputs"] = [{"name": "block_weights", "type": "BLOCK_WEIGHTS", "links": []}]
     string = _add(workflow, "ApplSearchToString", (500, 400), (440, 300), [1, "inspire", 3])
     string["inputs"] = [{"name": "block_weights", "type": "BLOCK_WEIGHTS", "link": None}]
-    lbw = _add(workflow, "ApplSearchToLBW", (500, 0), (400, 260), ["[demo] style", ""])
+    lbw = _add(workflow, "ApplSearchToLBW", (500, 0), (400, 260), ["[demo] style", "", "auto"])
     types = {"model": "MODEL", "clip": "CLIP", "block_weights": "BLOCK_WEIGHTS"}
     lbw["inputs"] = [{"name": name, "type": kind, "link": None} for name, kind in types.items()]
     for source, output, target, name in ((loaded, 0, string, "block_weights"), (loaded, 0, lbw, "block_weights"), (checkpoint, 0, lbw, "model"), (checkpoint, 1, lbw, "clip")):

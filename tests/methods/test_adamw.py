@@ -34,7 +34,7 @@ def test_the_candidate_with_the_lower_objective_on_fresh_draws_is_taken(better):
     solution, other = torch.tensor([0.2], dtype=torch.float64), torch.tensor([0.9], dtype=torch.float64)
     method = SimpleNamespace(solution=lambda: solution, candidates=lambda: [other])
     evaluator = SimpleNamespace(
-        shapes=[torch.Size([4, 2, 2])], timesteps=1000,
+        shapes=[torch.Size([4, 2, 2])],
         losses=lambda draw, rates: (rates - better).square().expand(len(draw)),
     )  # fmt: skip
     rates = SimpleNamespace(all_rates=lambda parameters: parameters, penalty=lambda rates, negative: float(rates.abs().sum()))

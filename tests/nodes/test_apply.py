@@ -104,6 +104,14 @@ def test_a_text_that_cannot_be_meant_is_refused(node, folders, model):
         apply(node, model, text="1,2,3")
 
 
+def test_the_format_of_a_text_can_be_named(node, folders, model):
+    text = ",".join(["1", *["0.5"] * 11])
+    with pytest.raises(ValueError, match="expected 20 values for format 'plain'"):
+        apply(node, model, text=text, format="plain")
+    named = apply(node, model, text=f"<lora:a:1:lbw={text}>")[0]
+    assert_same_weights(apply(node, model, text=text, format="a1111")[0], named)
+
+
 def test_a_file_that_is_no_lora_is_refused(node, folders, model):
     (folders / "loras" / "a.safetensors").write_bytes(b"no")
     with pytest.raises(LoraError, match="a.safetensors"):

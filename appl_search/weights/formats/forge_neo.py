@@ -13,4 +13,5 @@ class ForgeNeo(Plain):
 
     name = "forge-neo"
     label = "Forge Neo (lora-block-weight-neo): 26 numbers"
+    order = 70
     places = ("BASE", *(f"IN{i:02}" for i in range(12)), "MID", *(f"OUT{i:02}" for i in range(12)))

@@ -6,18 +6,21 @@ Source of the rules: ``inspire/lora_block_weight.py`` of ComfyUI-Inspire-Pack (S
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 
 from ...architectures.blocks import BASE, BLOCK_NAMES, MID, NUM_BLOCKS, block_of_group
 from ...loras.files import LoraLayout
 from ..block_weights import BlockWeights
 from .base import shortened, title
 from .decimals import read_number, write_number
+from .plain import preset_hint
 
 #: A shorter vector is taken for the name of a preset.
 LEAST = 12
 #: What the letters A and B stand for unless the node's widgets say otherwise; a and b are half of it.
 LETTER_A, LETTER_B = 4.0, 1.0
+#: No program has vectors of more values; Inspire itself would go on.
+_MOST = 100
 _RANDOM = frozenset("RrUu")
 
 _SECTIONS = ("input_blocks", "middle_block", "output_blocks")
@@ -71,11 +74,11 @@ def read_vector(text: str, layout: LoraLayout, letters: Mapping[str, float], sur
     """
     entries = text.split(",")
     places = [["BASE"], *positions(layout)]
-    enough = len(entries) >= max(len(places), LEAST)
+    enough = max(len(places), LEAST) <= len(entries) <= _MOST
     if not enough or (len(entries) > len(places) >= LEAST and not surplus):
         raise ValueError(
             f"{title(layout)}: {_expected(places)}; got {len(entries)}: {shortened(text)}. "
-            "Give a number for each of these, or all 20 blocks as format 'plain'."
+            f"Give a number for each of these, or all 20 blocks as format 'plain'.{preset_hint(text)}"
         )
     letters = {**letters, **{letter.lower(): value / 2 for letter, value in letters.items()}}
     places += [[]] * (len(entries) - len(places))
@@ -95,11 +98,16 @@ def read_vector(text: str, layout: LoraLayout, letters: Mapping[str, float], sur
     return BlockWeights(layout, tuple(values))
 
 
+def unused_numbers(text: str, layout: LoraLayout) -> list[float]:
+    """The padding of a vector of plain numbers that :func:`read_vector` reads."""
+    return [read_number(entry, "padding") for entry in text.split(",")[1 + len(positions(layout)) :]]
+
+
 def _only_rate(block: int, found: Iterable[tuple[str, float]], layout: LoraLayout) -> float:
     """The rate of a block from the (group, rate) pairs of its keys."""
     first, *others = dict.fromkeys(rate for _, rate in found)
     if others:
-        parts = ", ".join(f"{group} {rate:g}" for group, rate in found)
+        parts = ", ".join(f"{group} {rate:g}" for group, rate in islice(found, 4))
         raise ValueError(
             f"{title(layout)}: the vector gives {BLOCK_NAMES[block]} different rates ({parts}), and here a block has "
             "one. Write one number for all of it."

@@ -21,15 +21,20 @@ class Kohya(Plain):
 
     name = "kohya"
     label = "sd-scripts (train_network_appl_weights.py): printed line"
+    order = 90
+    has_mark = True
 
     def write(self, weights: BlockWeights, digits: int = DEFAULT_DIGITS) -> str:
         return f"Network 0 weights: {self.write_rates(weights, digits, trim=False)}"
 
-    def parse(self, text: str, layout: LoraLayout) -> BlockWeights:
+    def matches(self, text: str, layout: LoraLayout) -> bool:
+        return _LINE.search(text) is not None
+
+    def rates_in(self, text: str, layout: LoraLayout) -> dict[str, float]:
         lines = _LINE.findall(text)
         if len(lines) != 1:
             raise ValueError(
                 f"{title(layout)}: expected one line 'Network 0 weights: ...', got {len(lines)} in {shortened(text)}. "
                 "Give the last one of this LoRA alone."
             )
-        return super().parse(lines[0], layout)
+        return super().rates_in(lines[0], layout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...architectures.blocks import UNET_OTHER
+from ...loras.files import LoraLayout
 from ..block_weights import BlockWeights
 from .a1111 import A1111Tag
 from .tags import name_warnings
@@ -13,6 +14,11 @@ class SdNext(A1111Tag):
 
     name = "sdnext"
     label = "SD.Next: tag for the prompt"
+    order = 80
+    unnamed = 1.0
+
+    def matches(self, text: str, layout: LoraLayout) -> bool:
+        return False  # the same text as A1111's tag, which more people have
 
     def warnings(self, weights: BlockWeights) -> list[str]:
         found = name_warnings(weights.name, self.forbidden)

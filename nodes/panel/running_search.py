@@ -24,7 +24,7 @@ from . import state as panel_state
 EVENT = "appl_search.progress"
 SECONDS_BETWEEN = 1 / 6
 
-_running: dict[str, Live] = {}
+_running: dict[str, RunningSearch] = {}
 
 
 def server() -> Any:
@@ -38,8 +38,8 @@ def workflow_id(extra_pnginfo: Mapping[str, Any] | None) -> str | None:
     return workflow.get("id") if isinstance(workflow, Mapping) else None
 
 
-class Live:
-    """Tells the page how a search goes, inside a ``with`` block. ``finish``: ends the search at its next step."""
+class RunningSearch:
+    """A search as the panel sees it: tells the page how it goes, inside a ``with`` block, and finishes it when the page asks."""
 
     def __init__(self, node_id: str | None, workflow: str | None, sources: Sequence[LoraSource], settings: SearchSettings):
         self._node = node_id
@@ -62,7 +62,7 @@ class Live:
         self._last: Event | None = None
         self._previews: Json = {}
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> RunningSearch:
         if self._node is not None:
             _running[self._node] = self
         self._send("start", self._start)
@@ -82,12 +82,13 @@ class Live:
             self._sent_at, self._sent_steps = now, len(self._loss)
         return self._finish.is_set()
 
-    def previews(self, sheet: Json) -> None:
+    def show_previews(self, sheet: Json) -> None:
         """``sheet``: where the preview pictures so far are, of :func:`nodes.panel.preview_sheet.sheet_at`."""
         self._previews = {"previews": sheet}
         self._send("previews", self._previews)
 
     def finish(self) -> None:
+        """The search ends after its next step, with what it has."""
         self._finish.set()
 
     def cut_off(self, state: Json | None) -> None:
@@ -126,12 +127,12 @@ def _step(event: Event, loss: Sequence[float], known: int) -> Json:
 
 def finish(node_id: str) -> bool:
     """Asks a node's search to finish with what it has; whether one is running there."""
-    live = _running.get(node_id)
-    if live is not None:
-        live.finish()
-    return live is not None
+    search = _running.get(node_id)
+    if search is not None:
+        search.finish()
+    return search is not None
 
 
 def snapshots() -> list[Json]:
     """Of all running searches."""
-    return [live.snapshot() for live in list(_running.values())]
+    return [search.snapshot() for search in list(_running.values())]

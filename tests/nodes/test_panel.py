@@ -21,8 +21,8 @@ from tests import oracle, pack
 from tests.nodes.results import result_for
 
 PACK = pack.load_pack()
-live = sys.modules[f"{pack.NAME}.nodes.panel.live"]
-kept = sys.modules[f"{pack.NAME}.nodes.support.last_search"]
+running_search = sys.modules[f"{pack.NAME}.nodes.panel.running_search"]
+last_search = sys.modules[f"{pack.NAME}.nodes.support.last_search"]
 panel_state = sys.modules[f"{pack.NAME}.nodes.panel.state"]
 files = sys.modules[f"{pack.NAME}.nodes.support.files"]
 SETTINGS = SearchSettings(samples=160, batch_size=2)
@@ -51,7 +51,7 @@ def event(step: int) -> Event:
 
 
 def listening(node_id: str | None = "1:2"):
-    return live.Live(node_id, "w", [LoraSource(oracle.LORA_A)], SETTINGS)
+    return running_search.RunningSearch(node_id, "w", [LoraSource(oracle.LORA_A)], SETTINGS)
 
 
 def test_the_first_message_says_what_is_searched(sent):
@@ -67,7 +67,7 @@ def test_the_first_message_says_what_is_searched(sent):
 def test_the_page_is_told_the_blocks_before_a_search_and_with_its_result(sent):
     with listening():
         (first,) = sent
-    for told in (first, panel_state.whole(RESULT, "a.json")):
+    for told in (first, panel_state.of_result(RESULT, "a.json")):
         names = [lora["keys"] for lora in told["loras"]] + [told["blocks"], told["about"], told["loras"][0].get("rates", told["blocks"])]
         assert {len(one) for one in names} == {20}
         assert told["blocks"][5] == "IN04" and told["about"][5] == "attention and convolutions at 1/16 of the picture's size"
@@ -78,7 +78,7 @@ def test_the_page_is_told_the_blocks_before_a_search_and_with_its_result(sent):
 
 def test_few_messages_are_sent_and_no_loss_is_lost(sent, monkeypatch):
     now = iter(range(1000))
-    monkeypatch.setattr(live.time, "monotonic", lambda: 10 + next(now) / 20)  # twenty steps a second
+    monkeypatch.setattr(running_search.time, "monotonic", lambda: 10 + next(now) / 20)  # twenty steps a second
     with listening() as listener:
         assert [listener(event(step)) for step in range(1, 61)] == [False] * 60
     steps = [message for message in sent if message["kind"] == "step"]
@@ -96,25 +96,25 @@ def test_steps_and_results_carry_the_best_single_strength(sent):
     with listening() as listener:
         listener(replace(event(1), result=lambda: result))
     assert sent[-1]["single"] == {"strengths": [0.25], "loss": 0.3}
-    assert panel_state.whole(result, "a.json")["single"] == {"strengths": [0.25], "loss": 0.3}
-    assert panel_state.whole(replace(result, penalty_path=None), "a.json")["single"] is None
+    assert panel_state.of_result(result, "a.json")["single"] == {"strengths": [0.25], "loss": 0.3}
+    assert panel_state.of_result(replace(result, penalty_path=None), "a.json")["single"] is None
 
 
 def test_a_page_that_was_loaded_again_gets_all_at_once(sent):
     with listening() as listener:
         listener(event(1))
         listener(event(2))
-        (whole,) = live.snapshots()
+        (whole,) = running_search.snapshots()
         assert (whole["kind"], whole["step"]) == ("start", 2)
         assert whole["loss"] == [0.1, 0.2] and whole["mean"] == pytest.approx([0.1, 0.15])
-    assert live.snapshots() == []
+    assert running_search.snapshots() == []
 
 
 def test_bars_and_whiskers_are_of_the_same_block_weights(sent):
     """Standard errors are those of the best block weights so far, so the bars must be too."""
     with listening() as listener:
         listener(event(1))
-        (snapshot,) = live.snapshots()
+        (snapshot,) = running_search.snapshots()
     for told in (sent[-1], snapshot):
         assert told["rates"] == [list(RESULT.block_weights[0].values)] and told["rates"][0][5] == 0.5
         assert told["errors"] == [[None, *[0.01] * 19]]
@@ -125,13 +125,13 @@ def test_the_page_draws_the_mean_curve_of_the_figures(sent):
     with listening() as listener:
         for step, loss in enumerate(losses, 1):
             listener(replace(event(step), loss=loss))
-        (snapshot,) = live.snapshots()
+        (snapshot,) = running_search.snapshots()
     figure = draw(_of_losses(losses), "loss", "dark", 6, 4)
     drawn = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}["running mean"]
     assert snapshot["mean"] == pytest.approx(drawn, rel=1e-4)
     streamed = [mean for message in sent if message["kind"] == "step" for mean in message["mean"]]
     assert streamed == snapshot["mean"][: len(streamed)]
-    state = panel_state.whole(_of_losses(losses), "a.json")
+    state = panel_state.of_result(_of_losses(losses), "a.json")
     assert state["every"] == 3 and state["mean"] == pytest.approx(drawn[2::3], rel=1e-4)
 
 
@@ -143,16 +143,16 @@ def _of_losses(losses: list[float]) -> SearchResult:
 def test_the_page_gets_the_sheet_of_previews_at_once_and_when_it_was_loaded_again(sent):
     sheet = {"filename": "a.png", "subfolder": "", "type": "temp", "width": 4, "height": 1, "text": "start"}
     with listening() as listener:
-        listener.previews(sheet)
+        listener.show_previews(sheet)
         assert (sent[-1]["kind"], sent[-1]["node"], sent[-1]["previews"]) == ("previews", "1:2", sheet)
-        assert live.snapshots()[0]["previews"] == sheet
+        assert running_search.snapshots()[0]["previews"] == sheet
 
 
 def test_finish_reaches_the_search_of_that_node_only(sent):
     with listening("1:2") as one, listening("7") as other:
-        assert live.finish("1:2") and not live.finish("3")
+        assert running_search.finish("1:2") and not running_search.finish("3")
         assert one(event(1)) and not other(event(1))
-    assert not live.finish("1:2")
+    assert not running_search.finish("1:2")
 
 
 def test_without_a_server_nothing_is_sent(monkeypatch):
@@ -164,7 +164,7 @@ def test_without_a_server_nothing_is_sent(monkeypatch):
 def test_the_state_is_short_and_json(sent):
     result = result_for((oracle.LORA_A, {"IN04": 0.5}))
     long = result.history.__class__(result.history.block_weights, torch.rand(5000), torch.zeros(5000))
-    state = panel_state.whole(SearchResult(result.block_weights, long, result.settings, 16, 1.5, "eps"), "a.json")
+    state = panel_state.of_result(SearchResult(result.block_weights, long, result.settings, 16, 1.5, "eps"), "a.json")
     assert len(json.dumps(state, allow_nan=False)) < 30_000
     assert len(state["loss"]) <= 240 and state["every"] * len(state["loss"]) >= 5000
     (lora,) = state["loras"]
@@ -194,12 +194,12 @@ class Thing:
 def test_a_search_is_kept_for_the_same_objects_and_settings_only():
     model, other = Thing(), Thing()
     sources = [LoraSource(oracle.LORA_A)]
-    inputs = kept.Inputs.of([model, None], sources, SETTINGS, None)
-    assert inputs.are(kept.Inputs.of([model, None], sources, SETTINGS, None))
-    assert not inputs.are(kept.Inputs.of([other, None], sources, SETTINGS, None))
-    assert not inputs.are(kept.Inputs.of([model, other], sources, SETTINGS, None))
-    assert not inputs.are(kept.Inputs.of([model, None], [LoraSource(oracle.LORA_B)], SETTINGS, None))
-    assert not inputs.are(kept.Inputs.of([model, None], sources, SearchSettings(seed=1), None))
-    assert not inputs.are(kept.Inputs.of([model, None], sources, SETTINGS, PreviewSettings("a cat")))
-    of_a_gone_one = kept.Inputs.of([Thing()], sources, SETTINGS, None)
-    assert not of_a_gone_one.are(of_a_gone_one)
+    inputs = last_search.SearchInputs.of([model, None], sources, SETTINGS, None)
+    assert inputs.give_the_same_search_as(last_search.SearchInputs.of([model, None], sources, SETTINGS, None))
+    assert not inputs.give_the_same_search_as(last_search.SearchInputs.of([other, None], sources, SETTINGS, None))
+    assert not inputs.give_the_same_search_as(last_search.SearchInputs.of([model, other], sources, SETTINGS, None))
+    assert not inputs.give_the_same_search_as(last_search.SearchInputs.of([model, None], [LoraSource(oracle.LORA_B)], SETTINGS, None))
+    assert not inputs.give_the_same_search_as(last_search.SearchInputs.of([model, None], sources, SearchSettings(seed=1), None))
+    assert not inputs.give_the_same_search_as(last_search.SearchInputs.of([model, None], sources, SETTINGS, PreviewSettings("a cat")))
+    of_a_gone_one = last_search.SearchInputs.of([Thing()], sources, SETTINGS, None)
+    assert not of_a_gone_one.give_the_same_search_as(of_a_gone_one)
