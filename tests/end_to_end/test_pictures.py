@@ -127,7 +127,10 @@ def test_the_panel_as_the_readme_shows_it(canvas_page: ComfyPage, comfy: ComfySe
 
 
 def test_every_node_and_every_example_has_its_picture(browser):
-    """Those of the repository, which UPDATE_PICTURES=1 makes. Without a browser there is nothing to make them with."""
+    """Those of the repository, which UPDATE_PICTURES=1 makes. Without a browser there is nothing to make them with.
+
+    Help pages show them, and ComfyUI's template browser shows NAME.jpg for NAME.json.
+    """
     nodes = set(load_pack().NODE_CLASS_MAPPINGS)
     assert {*HELP, "ApplSearchLoadResult", "ApplSearchToLBW"} == nodes
     missing = {name for name in nodes if f"](images/{name}.jpg)" not in (PACK / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8")}
