@@ -1,9 +1,10 @@
-"""Block weights on a MODEL."""
+"""Nodes that put a LoRA at given block weights on a MODEL."""
 
 from __future__ import annotations
 
 from ..appl_search import SearchResult
-from ..appl_search.host import loras
+from ..appl_search.host.lora_loading import load
+from ..appl_search.host.lora_patches import apply, lbw_model
 from ..appl_search.weights.formats import FORMATS
 from .support.common import BLOCK_WEIGHTS, CATEGORY, LBW_MODEL, shown
 from .support.lora_files import lora_names
@@ -63,12 +64,13 @@ class ApplyBlockWeights:
         format: str = AUTO,
     ) -> dict:
         source, weights, warnings = rates_for(lora_name, block_weights, text, format)
-        patched = loras.apply(model, clip, source, weights, strength_model, strength_clip)
-        return shown(patched, warnings=warnings, table=table(weights))
+        lora = load(source, model, clip)
+        patched = apply(model, clip, lora, weights, strength_model, strength_clip)
+        return shown(patched, warnings=[*warnings, *lora.notes], table=table(weights))
 
 
 class BlockWeightsToLBW:
-    """The same as ComfyUI-Inspire-Pack's MakeLBW gives, without a string in between."""
+    """Makes what ComfyUI-Inspire-Pack's node MakeLBW makes, straight from block weights instead of from a string."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = "Makes the LBW_MODEL that Apply LBW of ComfyUI-Inspire-Pack takes, or Save LBW saves."
@@ -95,4 +97,5 @@ class BlockWeightsToLBW:
         format: str = AUTO,
     ) -> dict:
         source, weights, warnings = rates_for(lora_name, block_weights, text, format)
-        return shown((loras.lbw_model(model, clip, source, weights),), warnings=warnings, table=table(weights))
+        lora = load(source, model, clip)
+        return shown((lbw_model(lora, weights),), warnings=[*warnings, *lora.notes], table=table(weights))

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from appl_search import LoraError, LoraSource, SearchSettings, TrainingSet, search
 from appl_search.host.errors import ModelError
-from appl_search.searching.loop import SearchDiverged
+from appl_search.searching.events import SearchDiverged
 from tests import oracle
 
 QUICK = SearchSettings(method="adamw", samples=4, batch_size=2)
@@ -94,7 +94,7 @@ def test_text_encoder_lora_without_clip(tmp_path):
 def test_model_that_is_not_sdxl():
     model = oracle.sdxl()
     model.model.__class__ = comfy.model_base.BaseModel
-    with pytest.raises(ModelError, match="MODEL is BaseModel, expected SDXL"):
+    with pytest.raises(ModelError, match="MODEL is BaseModel, expected SDXL or SD 1.5"):
         run(model=model)
 
 
@@ -195,6 +195,6 @@ def test_a_loss_that_is_not_finite_says_where_and_keeps_the_last_good_weights():
     with pytest.raises(SearchDiverged) as error:
         search(model, None, None, [LoraSource(oracle.LORA_A)], oracle.training_set(), QUICK, draws=draws)
     timestep, image = int(draws[1][1][1]), int(draws[1][0][1]) + 1
-    assert f"step 2, timestep {timestep}, image {image}" in str(error.value)
+    assert f"step 2, timestep {timestep}, latent {image}" in str(error.value)
     assert len(error.value.result.history.loss) == 1
     assert error.value.result.block_weights[0]["IN04"] != 0.5

@@ -9,10 +9,8 @@ from appl_search import LoraSource, SearchSettings
 from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
 from appl_search.gradients.micro_batches import MicroBatches
-from appl_search.gradients.rates import Rates
 from appl_search.host import autograd, device
 from appl_search.host.undo import Undo
-from appl_search.loras.files import read_layout
 from tests import oracle
 
 SETTINGS = SearchSettings(samples=4, batch_size=4)
@@ -22,12 +20,11 @@ LORAS = (oracle.LORA_A, oracle.LORA_B)
 def gradients(model=None, change=None):
     """Of four examples, two of them probed; ``change(evaluator)`` before."""
     sources = [LoraSource(path) for path in LORAS]
-    rates_map = Rates(sources, [read_layout(source) for source in sources], SETTINGS)
-    with opened(model or oracle.sdxl(), None, None, sources, rates_map, oracle.training_set(), SETTINGS) as evaluator:
+    with opened(oracle.task(model or oracle.sdxl(), sources, SETTINGS)) as evaluator:
         if change is not None:
             change(evaluator)
-        draw = next(Draws(evaluator.shapes, 4, 4, seed=3))
-        found = evaluator.gradients(draw, rates_map.all_rates(rates_map.start), probes=2)
+        draw = Draws(evaluator.shapes, 4, 4, seed=3).current()
+        found = evaluator.gradients(draw, evaluator.rates.all_rates(evaluator.rates.start), probes=2)
         return found, evaluator._memory
 
 

@@ -8,11 +8,12 @@ import torch
 from comfy.conds import CONDCrossAttn, CONDRegular
 
 from appl_search import LoraSource, SearchSettings, search
+from appl_search.gradients.batch import Gradients
 from appl_search.gradients.draws import RecordedDraws
 from appl_search.gradients.evaluator import opened
 from appl_search.gradients.rates import Rates
-from appl_search.loras.files import read_layout
-from appl_search.searching.methods import Gradients, adamw
+from appl_search.loras.layout import read_layout
+from appl_search.searching.methods import adamw
 from tests import oracle
 
 A, B = LoraSource(oracle.LORA_A), LoraSource(oracle.LORA_B)
@@ -27,7 +28,7 @@ def rates_of(sources, settings=SETTINGS):
 
 
 def opened_with(model, sources, settings=SETTINGS):
-    return opened(model, None, None, sources, rates_of(sources, settings), oracle.training_set(), settings)
+    return opened(oracle.task(model, sources, settings))
 
 
 def replay(model, sources):
@@ -85,7 +86,7 @@ def test_adamw_makes_the_published_steps_of_the_published_gradients():
         penalty = 1e-4 * (torch.sign(weights) - 10 * (weights < 0))
         gradient = rates.of_parameters((expected["grad"][step].double() - penalty)[None])
         method.step(Gradients(torch.zeros(1), gradient, None))
-        found = rates.all_rates(method.parameters)[rates.searched]
+        found = rates.all_rates(method.parameters).flatten()[rates.searched]
         torch.testing.assert_close(found.float(), expected["weights"][step + 1][rates.searched], rtol=0, atol=2e-5)
 
 

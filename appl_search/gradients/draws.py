@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,15 +14,16 @@ from torch import Tensor
 SEARCH, VALIDATION, CHECK = "search", "validation", "check"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Draw:
     """One batch of samples.
 
-    ``indices`` [b]: of the pictures. ``levels`` [b], fp64 in 0..1: how noisy, from the least to the most; the host's
+    ``numbers``: of the samples, counted over the whole search. ``indices`` [b]: of the pictures. ``levels`` [b], fp64 in 0..1: how noisy, from the least to the most; the host's
     schedule maps them to its noise levels. ``noise``, ``probes``: b tensors of the picture's shape each, of the noise
     and of the random outputs that a method may probe with.
     """
 
+    numbers: Sequence[int]
     indices: Tensor
     levels: Tensor
     noise: Sequence[Tensor]
@@ -33,30 +35,62 @@ class Draw:
     def of(self, rows: Sequence[int]) -> Draw:
         """These rows alone, in this order."""
         rows = list(rows)
-        return Draw(self.indices[rows], self.levels[rows], _Rows(self.noise, rows), _Rows(self.probes, rows))
+        return Draw(
+            numbers=[self.numbers[row] for row in rows],
+            indices=self.indices[rows],
+            levels=self.levels[rows],
+            noise=_Rows(self.noise, rows),
+            probes=_Rows(self.probes, rows),
+        )
 
 
-class Draws(Iterator[Draw]):
+class _Positioned(ABC):
+    """Batches one after the other; ``position`` is all the state there is."""
+
+    def __init__(self) -> None:
+        self.position = 0
+
+    @abstractmethod
+    def current(self) -> Draw | None:
+        """The batch at the position; None at the end."""
+
+    @abstractmethod
+    def advance(self) -> None:
+        """On to the next batch."""
+
+    def __iter__(self) -> Iterator[Draw]:
+        while (draw := self.current()) is not None:
+            yield draw
+            self.advance()
+
+    def state_dict(self) -> dict:
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.position = state["position"]
+
+
+class Draws(_Positioned):
     """Batches of ``batch_size`` until ``samples`` are used up; the last one may be smaller.
 
     Everything of a sample comes from the seed and the number of the sample or of its batch, and from nothing that was
-    drawn before: ``position``, the number of samples that were used, is all the state there is. Noise levels are
-    stratified: each batch has one in each of its equal parts of 0..1. Pictures come in random order, each once before
-    any comes again. ``shapes``: of the pictures' latents.
+    drawn before. ``position``: how many samples were used. Noise levels are stratified: each batch has one in each of
+    its equal parts of 0..1. Pictures come in random order, each once before any comes again. ``shapes``: of the
+    pictures' latents.
     """
 
     def __init__(self, shapes: Sequence[torch.Size], samples: int, batch_size: int, seed: int, purpose: str = SEARCH):
+        super().__init__()
         self._shapes, self._samples, self._batch_size = list(shapes), samples, batch_size
         self._seed = f"{seed}/{purpose}"
         self._epoch, self._order = -1, []
-        self.position = 0
 
-    def __next__(self) -> Draw:
-        if self.position >= self._samples:
-            raise StopIteration
+    def current(self) -> Draw | None:
         numbers = range(self.position, min(self.position + self._batch_size, self._samples))
-        self.position = numbers.stop
-        return self._draw(numbers)
+        return self._draw(numbers) if numbers else None
+
+    def advance(self) -> None:
+        self.position = min(self.position + self._batch_size, self._samples)
 
     def _draw(self, numbers: range) -> Draw:
         generator = _generator(self._seed, "levels", numbers.start)
@@ -65,7 +99,7 @@ class Draws(Iterator[Draw]):
         indices = [self._picture(number) for number in numbers]
         shapes = [self._shapes[index] for index in indices]
         noise, probes = (_Noise(self._seed, kind, numbers, shapes) for kind in ("noise", "probe"))
-        return Draw(torch.tensor(indices), levels, noise, probes)
+        return Draw(numbers=numbers, indices=torch.tensor(indices), levels=levels, noise=noise, probes=probes)
 
     def _picture(self, number: int) -> int:
         epoch, place = divmod(number, len(self._shapes))
@@ -74,38 +108,29 @@ class Draws(Iterator[Draw]):
             self._epoch = epoch
         return self._order[place]
 
-    def state_dict(self) -> dict:
-        return {"position": self.position}
 
-    def load_state_dict(self, state: dict) -> None:
-        self.position = state["position"]
-
-
-class RecordedDraws(Iterator[Draw]):
+class RecordedDraws(_Positioned):
     """Batches that somebody wrote down: (indices [b], timesteps [b], noise [b, 4, h, w]) each.
 
-    ``timesteps``: how many the schedule has that they were written down for.
+    ``position``: how many batches were used. ``timesteps``: how many the schedule has that they were written down for.
     """
 
     def __init__(self, recorded: Iterable[tuple[Tensor, Tensor, Tensor]], timesteps: int, seed: int = 0):
+        super().__init__()
         self._recorded, self._timesteps, self._seed = list(recorded), timesteps, f"{seed}/recorded"
-        self.position = 0
 
-    def __next__(self) -> Draw:
+    def current(self) -> Draw | None:
         if self.position >= len(self._recorded):
-            raise StopIteration
+            return None
         indices, timesteps, noise = self._recorded[self.position]
         first = sum(len(batch[0]) for batch in self._recorded[: self.position])
-        self.position += 1
-        probes = _Noise(self._seed, "probe", range(first, first + len(noise)), [each.shape for each in noise])
+        numbers = range(first, first + len(noise))
+        probes = _Noise(self._seed, "probe", numbers, [each.shape for each in noise])
         levels = (torch.as_tensor(timesteps).double() + 0.5) / self._timesteps  # the middle of what maps to each
-        return Draw(torch.as_tensor(indices), levels, list(noise), probes)
+        return Draw(numbers=numbers, indices=torch.as_tensor(indices), levels=levels, noise=list(noise), probes=probes)
 
-    def state_dict(self) -> dict:
-        return {"position": self.position}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.position = state["position"]
+    def advance(self) -> None:
+        self.position += 1
 
 
 class _Noise(Sequence[Tensor]):

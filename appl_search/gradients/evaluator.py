@@ -8,22 +8,24 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from ..host import autograd, conditioning, device, loras, sampling
+from ..host import autograd, conditioning, device, sampling
 from ..host.denoiser import Denoiser, ModelConds
 from ..host.errors import ModelError
+from ..host.lora_loading import LoadedLora, load
 from ..host.undo import Undo
 from ..images.examples import Examples, encode
-from ..images.pictures import Picture
+from ..images.pictures import Example, Picture
 from ..images.training_set import TrainingSet
-from ..loras.files import LoraError, LoraSource, read_layout
+from ..loras.errors import LoraError
 from ..settings import PreviewSettings, SearchSettings
 from .batch import Gradients
 from .draws import Draw
-from .layers import LoadedLora, layer_deltas
+from .layers import layer_deltas
 from .losses import DenoisingLoss, snr_weights
 from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
 from .patching import Patched
 from .rates import Rates
+from .task import Task
 
 
 class Evaluator:
@@ -39,17 +41,21 @@ class Evaluator:
         settings: SearchSettings,
     ):
         self.denoiser, self.unet, self._text, self._memory = denoiser, unet, text, memory
-        self._rates, self._settings = rates, settings
+        self.rates, self._settings = rates, settings
         self.examples = text.examples
         self.timesteps = len(denoiser.schedule.sigmas)
         self.prediction = denoiser.schedule.prediction
+
+    def timestep(self, level: Tensor) -> float:
+        """The timestep that the network is told at a level of noise in 0..1."""
+        return float(self.denoiser.schedule.sigma_at(level.view(1))[1])
 
     @property
     def shapes(self) -> list[torch.Size]:
         return [example.latent.shape for example in self.examples]
 
     def losses(self, draw: Draw, rates: Tensor) -> Tensor:
-        """Weighted denoising loss of each draw [b], in fp64 on the CPU. ``rates`` [LoRAs * 20]."""
+        """Weighted denoising loss of each draw [b], in fp64 on the CPU. ``rates`` [LoRAs, blocks]."""
         out = torch.empty(len(draw), dtype=torch.float64)
 
         def work(rows: list[int]) -> None:
@@ -60,13 +66,26 @@ class Evaluator:
             self._memory.run(self._groups(draw), work)
         return out
 
+    def predictions(self, draw: Draw, rates: Tensor) -> list[Tensor]:
+        """What the network predicts for each sample, [4, h, w] in fp32 on the CPU. ``rates`` [LoRAs, blocks]."""
+        out = [torch.empty(0)] * len(draw)
+
+        def work(rows: list[int]) -> None:
+            prediction, _ = self._forward(draw, rows, self._strengths(rates, len(rows)))
+            for row, each in zip(rows, prediction.float().cpu()):
+                out[row] = each
+
+        with torch.no_grad():
+            self._memory.run(self._groups(draw), work)
+        return out
+
     def gradients(self, draw: Draw, rates: Tensor, probes: int = 0) -> Gradients:
         """Losses and their per-example gradients by the search's parameters, and probes for the first examples.
 
-        ``rates`` [LoRAs * 20].
+        ``rates`` [LoRAs, blocks].
         """
         losses = torch.empty(len(draw), dtype=torch.float64)
-        by_rate = torch.zeros(2, len(draw), len(rates), dtype=torch.float64)
+        by_rate = torch.zeros(2, len(draw), rates.numel(), dtype=torch.float64)
 
         def work(rows: list[int]) -> None:
             strengths = self._strengths(rates, len(rows)).requires_grad_()
@@ -82,11 +101,11 @@ class Evaluator:
             losses[rows] = loss.values(prediction).cpu().double()
 
         self._memory.run(self._groups(draw, probes), work)
-        by_gradient, by_probe = (self._rates.of_parameters(part) for part in by_rate)
+        by_gradient, by_probe = (self.rates.of_parameters(part) for part in by_rate)
         return Gradients(losses, by_gradient, by_probe[:probes])
 
     def sample(self, wanted: PreviewSettings, rates: Tensor) -> Tensor:
-        """Latent [4, height / 8, width / 8], in the VAE's scale, of a picture at ``rates`` [LoRAs * 20].
+        """Latent [4, height / 8, width / 8], in the VAE's scale, of a picture at ``rates`` [LoRAs, blocks].
 
         Its prompts are among those that :func:`opened` was told of.
         """
@@ -99,26 +118,30 @@ class Evaluator:
     def _groups(self, draw: Draw, probes: int = 0) -> list[list[int]]:
         """Rows of the draw that can share a forward: latents and contexts of one shape, all probed or none."""
         groups: dict[tuple, list[int]] = {}
-        for row, index in enumerate(draw.indices.tolist()):
-            example = self.examples[index]
+        for row, example in enumerate(self._examples(draw, range(len(draw)))):
             groups.setdefault((row < probes, example.latent.shape, example.context.shape), []).append(row)
         return list(groups.values())
 
+    def _examples(self, draw: Draw, rows: Sequence[int]) -> list[Example]:
+        """What each of these samples takes of its picture."""
+        return [self.examples.of(int(draw.indices[row]), draw.numbers[row]) for row in rows]
+
     def _strengths(self, rates: Tensor, batch: int) -> Tensor:
-        return rates.to(self.denoiser.device, torch.float32).expand(batch, -1).clone()
+        return rates.flatten().to(self.denoiser.device, torch.float32).expand(batch, -1).clone()
 
     def _forward(self, draw: Draw, rows: list[int], strengths: Tensor) -> tuple[Tensor, DenoisingLoss]:
         """The network's prediction for rows of a draw, and their loss."""
         where, schedule = self.denoiser.device, self.denoiser.schedule
-        indices = draw.indices[rows].tolist()
+        examples = self._examples(draw, rows)
         sigma = schedule.sigma_at(draw.levels[rows])[0].to(where)
-        latent = self.denoiser.latent_in(torch.stack([self.examples[i].latent for i in indices]).to(where))
+        latent = self.denoiser.latent_in(torch.stack([example.latent for example in examples]).to(where))
         noise = torch.stack([draw.noise[row] for row in rows]).to(where, torch.float32)
         noisy = schedule.noisy(latent, noise, sigma)
-        conds = self._text.batch(indices, strengths)
+        conds = self._text.batch(examples, strengths)
         self.unet.strengths = strengths
         prediction = self.denoiser(noisy, sigma, conds)
         weight = snr_weights(schedule.snr(sigma), schedule.scale(sigma), self._settings.min_snr_gamma)
+        weight = weight[:, None, None, None] * _weights_of(examples).to(where)
         return prediction, DenoisingLoss(schedule.output(latent, noisy, sigma), weight)
 
 
@@ -145,68 +168,70 @@ class TextConditioning:
         self._prompts = {} if searched else {prompt: conditioning.encode_caption(clip, prompt) for prompt in prompts}
 
     def of_prompt(self, prompt: str, strengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(context [1, tokens, c], pooled [1, p]) of a prompt; ``strengths`` [1, LoRAs * 20]."""
+        """(context [1, tokens, c], pooled [1, p]) of a prompt; ``strengths`` [1, LoRAs * blocks]."""
         if not self._searched:
             return self._prompts[prompt]
         self._patched.strengths = strengths.to(self._clip.patcher.load_device)
         return conditioning.encode_caption(self._clip, prompt)
 
-    def batch(self, indices: list[int], strengths: Tensor) -> list[ModelConds]:
-        """Conditioning of each of these examples; ``strengths`` [b, LoRAs * 20]."""
+    def batch(self, examples: Sequence[Example], strengths: Tensor) -> list[ModelConds]:
+        """Conditioning of each of these of the search's examples; ``strengths`` [b, LoRAs * blocks]."""
         if not self._searched:
-            return [self._cached(i) for i in indices]
+            return [self._cached(example) for example in examples]
         here = strengths.to(self._clip.patcher.load_device)
 
         def prepare(rows: slice) -> None:
             self._patched.strengths = here[rows]
 
-        encoded = self._encoder([self.examples[i].caption for i in indices], prepare)
-        return [self._conds_of(i, *each) for i, each in zip(indices, encoded)]
+        encoded = self._encoder([(example.caption, example.max_tokens) for example in examples], prepare)
+        return [self._conds_of(example, *each) for example, each in zip(examples, encoded)]
 
-    def _cached(self, index: int) -> ModelConds:
-        if index not in self._conds:
-            example = self.examples[index]
-            self._conds[index] = self._conds_of(index, example.context[None], example.pooled[None])
-        return self._conds[index]
+    def _cached(self, example: Example) -> ModelConds:
+        if id(example) not in self._conds:  # the examples live as long as this does
+            self._conds[id(example)] = self._conds_of(example, example.context[None], example.pooled[None])
+        return self._conds[id(example)]
 
-    def _conds_of(self, index: int, context: Tensor, pooled: Tensor) -> ModelConds:
-        example = self.examples[index]
+    def _conds_of(self, example: Example, context: Tensor, pooled: Tensor) -> ModelConds:
         return self._denoiser.conds(context, pooled, example.sizes, example.latent.shape)
 
 
+def _weights_of(examples: Sequence[Example]) -> Tensor:
+    """How much each element of each example counts in its loss, [b, 1, h, w]; without masks [b, 1, 1, 1]."""
+    weights = torch.tensor([example.weight for example in examples])[:, None, None, None]
+    if all(example.mask is None for example in examples):
+        return weights
+    whole = torch.ones(examples[0].latent.shape[1:])
+    return weights * torch.stack([whole if example.mask is None else example.mask for example in examples])[:, None]
+
+
 @contextmanager
-def opened(
-    model,
-    clip,
-    vae,
-    sources: Sequence[LoraSource],
-    rates: Rates,
-    training_set: TrainingSet,
-    settings: SearchSettings,
-    prompts: Sequence[str] = (),
-) -> Iterator[Evaluator]:
+def opened(task: Task) -> Iterator[Evaluator]:
     """Loads and encodes everything, puts the deltas on the models, and takes them off on leaving.
 
-    ``prompts``: those that :meth:`Evaluator.sample` will be asked for.
     MODEL, CLIP and VAE are left as they were, whatever happens inside.
     """
+    model, clip, vae = task.models.model, task.models.clip, task.models.vae
+    prompts = [task.previews.prompt, task.previews.negative] if task.previews is not None else []
     denoiser = Denoiser(model)
-    _check_inputs(clip, vae, training_set, prompts)
-    loaded = [LoadedLora(source, loras.read_patches(source, model, clip)) for source in sources]
+    _check_inputs(clip, vae, task.images, prompts)
+    loaded = [load(source, model, clip) for source in task.loras]
+    rates = Rates(task.loras, [lora.layout for lora in loaded], task.settings)
     _check_text_encoders(clip, loaded)
     with torch.inference_mode(False), torch.enable_grad(), Undo() as undo:
         patched_text, text_is_searched = None, False
-        if clip is not None and (text_layers := layer_deltas(clip.cond_stage_model, loaded)):
+        if clip is not None and (text_layers := layer_deltas(clip.cond_stage_model, loaded, rates.architecture)):
             device.load([clip.patcher])
             autograd.allow_gradients(clip.cond_stage_model, undo)
             patched_text = Patched(clip.cond_stage_model, text_layers, undo)
-            patched_text.strengths = rates.all_rates(rates.start).float()[None].to(clip.patcher.load_device)
-            text_is_searched = any(rates.parameter_of[rate] >= 0 for layer in text_layers.values() for rate in layer.rates)
+            patched_text.strengths = rates.all_rates(rates.start).float().flatten()[None].to(clip.patcher.load_device)
+            searched = set(rates.searched.tolist())
+            text_is_searched = any(rate in searched for layer in text_layers.values() for rate in layer.rates)
         with torch.no_grad():
             examples = encode(
-                training_set,
+                task.images,
                 lambda pixels: conditioning.encode_image(vae, pixels),
-                lambda caption: conditioning.encode_caption(clip, caption),
+                lambda caption, max_tokens: conditioning.encode_caption(clip, caption, max_tokens),
+                task.settings.seed,
             )
             text = TextConditioning(denoiser, clip, patched_text, text_is_searched, examples, prompts)
         if text_is_searched and any(example.caption is None for example in examples):
@@ -221,9 +246,9 @@ def opened(
             conditioning.keep_loaded(clip, undo)
         with denoiser.innermost(undo):
             autograd.allow_gradients(denoiser.model, undo)
-            patched = Patched(denoiser.model, layer_deltas(denoiser.model, loaded), undo)
-        memory = MicroBatches(denoiser, largest, settings.batch_size, undo)
-        yield Evaluator(denoiser, patched, text, memory, rates, settings)
+            patched = Patched(denoiser.model, layer_deltas(denoiser.model, loaded, rates.architecture), undo)
+        memory = MicroBatches(denoiser, largest, task.settings.batch_size, undo)
+        yield Evaluator(denoiser, patched, text, memory, rates, task.settings)
 
 
 def _check_inputs(clip, vae, training_set: TrainingSet, prompts: Sequence[str]) -> None:
@@ -240,7 +265,7 @@ def _check_inputs(clip, vae, training_set: TrainingSet, prompts: Sequence[str]) 
 
 def _check_text_encoders(clip, loaded: Sequence[LoadedLora]) -> None:
     for lora in loaded:
-        layout = read_layout(lora.source)
+        layout = lora.layout
         if clip is None and layout.groups.get("text_encoders") and lora.source.fixed.get("BASE") != 0:
             raise LoraError(
                 f"LoRA file {lora.source.path} has {layout.groups['text_encoders']} text-encoder keys, but there is no CLIP. "

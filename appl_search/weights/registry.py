@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..loras.files import LoraLayout
+from ..loras.layout import LoraLayout
 
 #: Objects of :class:`appl_search.weights.formats.base.Format`, in the order that menus show.
 FORMATS: dict[str, Any] = {}

@@ -1,8 +1,8 @@
-"""The running search and the panel on the page: what it is told, and what it asks for.
+"""What a running search tells the panel on the page, and what the panel may ask of it.
 
 Messages of the type EVENT go to the page that queued the search: {"kind": "start"} with the LoRAs, "step" with what is
-new since the last one, "previews" with the sheet of preview pictures, "end" for a search that was cut off. A finished
-one is in the node's `ui`, which ComfyUI sends itself.
+new since the last one, "previews" with the sheet of preview pictures, "end" for a search that was cut off. The
+result of a finished search is in the node's `ui`, which ComfyUI sends itself.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...appl_search import LoraSource, SearchSettings
-from ...appl_search.architectures.blocks import BLOCK_NAMES
-from ...appl_search.loras.files import read_layout
+from ...appl_search.loras.layout import read_layout
 from ...appl_search.report.curves import running_mean
-from ...appl_search.searching.loop import Event
+from ...appl_search.searching.events import Event
 from ..support.common import Json
 from . import state as panel_state
 
@@ -39,7 +38,7 @@ def workflow_id(extra_pnginfo: Mapping[str, Any] | None) -> str | None:
 
 
 class RunningSearch:
-    """A search as the panel sees it: tells the page how it goes, inside a ``with`` block, and finishes it when the page asks."""
+    """Inside a ``with`` block, tells the page how a search goes, and finishes the search when the page asks for it."""
 
     def __init__(self, node_id: str | None, workflow: str | None, sources: Sequence[LoraSource], settings: SearchSettings):
         self._node = node_id
@@ -49,14 +48,18 @@ class RunningSearch:
         self._sent_steps = 0
         self._loss: list[float] = []
         self._head: Json = {"node": node_id, "workflow": workflow, "prompt": getattr(self._server, "last_prompt_id", None)}
+        layouts = [read_layout(source) for source in sources]
         self._start: Json = {
-            "loras": [panel_state.lora(read_layout(source)) for source in sources],
-            "rates": [[source.start.get(block, settings.init) for block in BLOCK_NAMES] for source in sources],
+            "loras": [panel_state.lora(layout) for layout in layouts],
+            "rates": [
+                [source.start.get(block, settings.init) for block in layout.architecture.blocks]
+                for source, layout in zip(sources, layouts)
+            ],
             "method": settings.method,
             "penalty": settings.penalty,
             "steps": settings.steps,
             "total": settings.samples,
-            **panel_state.blocks(),
+            **panel_state.blocks(layouts[0].architecture),
             **panel_state.formats(),
         }
         self._last: Event | None = None
@@ -73,7 +76,7 @@ class RunningSearch:
             _running.pop(self._node, None)
 
     def __call__(self, event: Event) -> bool:
-        """Whether the search is to finish with what it has."""
+        """Takes note of a step. Returns whether the search is to finish with what it has."""
         self._loss.append(event.loss)
         self._last = event
         now = time.monotonic()
@@ -83,7 +86,7 @@ class RunningSearch:
         return self._finish.is_set()
 
     def show_previews(self, sheet: Json) -> None:
-        """``sheet``: where the preview pictures so far are, of :func:`nodes.panel.preview_sheet.sheet_at`."""
+        """Tells the page of a new preview picture. ``sheet``: of :func:`nodes.panel.preview_sheet.sheet_at`."""
         self._previews = {"previews": sheet}
         self._send("previews", self._previews)
 
@@ -92,11 +95,11 @@ class RunningSearch:
         self._finish.set()
 
     def cut_off(self, state: Json | None) -> None:
-        """The search ended by an error or by Cancel; ``state``: what is left of it, for the panel."""
+        """Tells the page that an error or Cancel ended the search. ``state``: what the panel shows of it."""
         self._send("end", {"state": state})
 
     def snapshot(self) -> Json:
-        """All the messages so far in one, for a page that was loaded again."""
+        """All messages so far in a single one, for a page that was loaded again."""
         steps = _step(self._last, self._loss, 0) if self._last is not None else {}
         return {**self._head, "kind": "start", **self._start, **steps, **self._previews}
 
@@ -126,7 +129,7 @@ def _step(event: Event, loss: Sequence[float], known: int) -> Json:
 
 
 def finish(node_id: str) -> bool:
-    """Asks a node's search to finish with what it has; whether one is running there."""
+    """Asks the search of a node to finish with what it has. Returns whether that node has a running search."""
     search = _running.get(node_id)
     if search is not None:
         search.finish()
@@ -134,5 +137,5 @@ def finish(node_id: str) -> bool:
 
 
 def snapshots() -> list[Json]:
-    """Of all running searches."""
+    """The snapshot of every running search."""
     return [search.snapshot() for search in list(_running.values())]

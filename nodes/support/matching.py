@@ -1,12 +1,12 @@
-"""Which block weights are for a LoRA file, and which LoRA file is for block weights."""
+"""Finds the block weights for a LoRA file, and the LoRA file for block weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ...appl_search import BlockWeights, LoraSource, SearchResult
-from ...appl_search.architectures.blocks import BLOCK_NAMES
-from ...appl_search.loras.files import file_hash, read_layout
+from ...appl_search.loras.files import file_hash
+from ...appl_search.loras.layout import read_layout
 from .lora_files import lora_path, lora_paths_of_stem
 
 #: The choice of a text's format that leaves it to the text.
@@ -36,12 +36,12 @@ def _from_result(result: SearchResult, source: LoraSource) -> tuple[BlockWeights
         if weights.layout.sha256 == layout.sha256:
             return weights, []
     for weights in result.block_weights:
-        if weights.name == layout.name:
+        if weights.name.rpartition("/")[2] == layout.name and source.path in lora_paths_of_stem(weights.name):
             warning = _other_file(weights, source.path, layout.sha256)
-            new = [name for name, had, has in zip(BLOCK_NAMES, weights.present, layout.present) if has and not had]
+            new = [name for name, had, has in zip(weights.blocks, weights.present, layout.present) if has and not had]
             if new:
                 warning += f" Its blocks {', '.join(new)} have no rate and stay off."
-            return BlockWeights(layout, weights.values, weights.stderr), [warning]
+            return BlockWeights(layout=layout, values=weights.values, stderr=weights.stderr), [warning]
     names = ", ".join(weights.name for weights in result.block_weights)
     raise ValueError(f"These block weights are of {names}, not of {source.path}. Choose the LoRA that they were found for.")
 

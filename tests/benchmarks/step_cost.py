@@ -14,13 +14,14 @@ import models
 import naive
 import torch
 
-from appl_search.architectures.blocks import NUM_BLOCKS
-from appl_search.gradients.layers import LoadedLora, layer_deltas
+from appl_search.architectures.sdxl import SDXL
+from appl_search.gradients.layers import layer_deltas
 from appl_search.gradients.patching import Patched
-from appl_search.host import autograd, loras
+from appl_search.host import autograd
 from appl_search.host.denoiser import Denoiser
+from appl_search.host.lora_loading import load
 from appl_search.host.undo import Undo
-from appl_search.loras.files import LoraSource
+from appl_search.loras.source import LoraSource
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _row(case: Case, patcher, folder: Path, repeats: int) -> Row:
         LoraSource(models.random_lora(patcher, folder / f"{i}.safetensors", rank, convolutions, i))
         for i, (rank, convolutions) in enumerate(case.loras)
     ]
-    loaded = [LoadedLora(source, loras.read_patches(source, patcher, None)) for source in sources]
+    loaded = [load(source, patcher, None) for source in sources]
     generator = torch.Generator().manual_seed(0)
     latent = torch.randn(case.batch, 4, case.side, case.side, generator=generator).to(where)
     sigma, _ = denoiser.schedule.sigma_at(torch.rand(case.batch, generator=generator))
@@ -106,7 +107,7 @@ def _row(case: Case, patcher, folder: Path, repeats: int) -> Row:
     seed = torch.randn(latent.shape, generator=generator).to(where)
     parts = naive.factors(model, loaded)
     constants = [*model.parameters(), *(tensor for part in parts for tensor in part[1:3])]
-    strengths = torch.full((case.batch, len(sources) * NUM_BLOCKS), 0.5, device=where)
+    strengths = torch.full((case.batch, len(sources) * len(SDXL.blocks)), 0.5, device=where)
 
     def plain_forward() -> None:
         with torch.no_grad():
@@ -132,7 +133,7 @@ def _row(case: Case, patcher, folder: Path, repeats: int) -> Row:
     with torch.inference_mode(False), Undo() as undo:
         with denoiser.innermost(undo):
             autograd.allow_gradients(model, undo)
-            patched = Patched(model, layer_deltas(model, loaded), undo)
+            patched = Patched(model, layer_deltas(model, loaded, SDXL), undo)
         kept = [_kept(work, constants) for work in (plain_backward, lambda: search(0), naive_step)]
         if case.checkpointing:
             autograd.checkpoint_blocks(model, undo)

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 #: The unit tests that lean on the host most.
-UNITS = ("test_adapters.py", "test_bake.py", "test_memory.py", "test_nothing_changes.py", "test_published_program.py")
+UNITS = (
+    "test_adapters.py", "test_bake.py", "test_memory.py", "test_nothing_changes.py", "test_patches.py",
+    "test_published_program.py",
+)  # fmt: skip
 INSPIRE_LAYOUTS, INSPIRE_SEED = 300, 20
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appl_search.architectures.blocks import BLOCK_NAMES
+from appl_search.architectures.sdxl import SDXL
 from appl_search.weights.block_weights import BlockWeights
 from appl_search.weights.formats import FORMATS, parse, write
 from appl_search.weights.registry import read
@@ -67,7 +67,7 @@ def test_a_text_is_read_for_a_lora_file(name, groups, tmp_path):
 
 def test_json_and_tables_keep_standard_errors():
     layout = layout_of("input_blocks.4", "output_blocks.0")
-    errors = tuple({"IN04": 0.0123456, "OUT00": 3e-05}.get(block, math.nan) for block in BLOCK_NAMES)
+    errors = tuple({"IN04": 0.0123456, "OUT00": 3e-05}.get(block, math.nan) for block in SDXL.blocks)
     weights = BlockWeights(layout, (0.5,) * 20, errors)
     for name in ("json", "csv"):
         back = FORMATS[name].parse(write(weights, name), layout)

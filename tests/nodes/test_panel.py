@@ -14,9 +14,10 @@ import torch
 
 from appl_search import LoraSource, PreviewSettings, SearchResult, SearchSettings
 from appl_search.report.figures import draw
-from appl_search.searching.loop import Event
+from appl_search.searching.events import Event
 from appl_search.searching.methods.quadratic import Quadratic
 from appl_search.searching.penalty_path import PenaltyPath
+from appl_search.weights.fields import Fields
 from tests import oracle, pack
 from tests.nodes.results import result_for
 
@@ -47,7 +48,10 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def event(step: int) -> Event:
     """Of a step that goes on from 0.1, 0.2 ..., with a result elsewhere."""
     rates = torch.full((1, 20), step / 10, dtype=torch.float64)
-    return Event(step, 80, 2 * step, 160, step / 10, 0.0, step / 2, rates, lambda: RESULT)
+    return Event(
+        step=step, steps=80, samples=2 * step, total_samples=160, loss=step / 10, penalty=0.0, seconds=step / 2,
+        block_weights=rates, result=lambda: RESULT,
+    )  # fmt: skip
 
 
 def listening(node_id: str | None = "1:2"):
@@ -90,8 +94,8 @@ def test_steps_and_results_carry_the_best_single_strength(sent):
     # (w - 0.25)^2 in one rate: the best strength and the loss there are known.
     one = torch.ones(1, dtype=torch.float64)
     model = Quadratic(0 * one, 0.3 + 0.0625, -0.5 * one, 2 * one[None], one[None], one, 10.0, -math.inf, math.inf)
-    parameter_of = torch.tensor([-1, 0, *[-1] * 18])
-    path = PenaltyPath(model, parameter_of, torch.zeros(20, dtype=torch.float64))
+    parameter_of = torch.tensor([[-1, 0, *[-1] * 18]])
+    path = PenaltyPath(model, parameter_of, torch.zeros(1, 20, dtype=torch.float64))
     result = replace(result_for((oracle.LORA_A, {})), penalty_path=path)
     with listening() as listener:
         listener(replace(event(1), result=lambda: result))
@@ -176,9 +180,9 @@ def test_strings_of_rates_that_the_page_chose():
     (weights,) = result_for((oracle.LORA_A, {"IN04": 0.5})).block_weights
     asked = {**panel_state.lora(weights.layout), "rates": list(weights.values)}
     asked["errors"] = [None if error != error else error for error in weights.stderr]
-    assert panel_state.strings_of([asked]) == [panel_state.strings(weights)]
-    with pytest.raises(ValueError, match="Expected LoRAs with name"):
-        panel_state.strings_of([{"name": "a"}])
+    assert panel_state.strings_of([Fields(asked)]) == [panel_state.strings(weights)]
+    with pytest.raises(ValueError, match="There is no field groups"):
+        panel_state.strings_of([Fields({"name": "a"})])
 
 
 @pytest.mark.parametrize("file", ["../a.json", "/etc/passwd", "a.txt", ""])

@@ -13,7 +13,8 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 
-from ...loras.files import LoraSource, read_layout
+from ...loras.layout import read_layout
+from ...loras.source import LoraSource
 from ..block_weights import BlockWeights
 from ..registry import FORMATS, find_format, read
 from .base import Format

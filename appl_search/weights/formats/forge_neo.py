@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...loras.layout import LoraLayout
 from .plain import Plain
 
 
@@ -14,4 +15,6 @@ class ForgeNeo(Plain):
     name = "forge-neo"
     label = "Forge Neo (lora-block-weight-neo): 26 numbers"
     order = 70
-    places = ("BASE", *(f"IN{i:02}" for i in range(12)), "MID", *(f"OUT{i:02}" for i in range(12)))
+
+    def places(self, layout: LoraLayout) -> tuple[str, ...]:
+        return ("BASE", *(f"IN{i:02}" for i in range(12)), "MID", *(f"OUT{i:02}" for i in range(12)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .base import title
 from .decimals import DEFAULT_DIGITS, read_number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .base import Format
 from .decimals import DEFAULT_DIGITS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from .base import shortened, title
 from .decimals import read_number
 from .inspire_vector import LEAST, unet_groups

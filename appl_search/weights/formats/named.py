@@ -8,8 +8,7 @@ import json
 import math
 from collections.abc import Iterable
 
-from ...architectures.blocks import BLOCK_NAMES, block_index
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .base import Format, shortened, title
 from .decimals import DEFAULT_DIGITS, read_number, write_number
@@ -37,6 +36,9 @@ class Json(Format):
             data = json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_Object)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{title(layout)}: {shortened(text)} is not JSON ({error}).") from error
+        family = data.get("architecture", layout.architecture.name) if isinstance(data, _Object) else layout.architecture.name
+        if family != layout.architecture.name:
+            raise ValueError(f"{title(layout)}: the JSON is for {shortened(str(family))}, and this LoRA is for {layout.architecture.label}.")
         rates = data.get("block_weights") if isinstance(data, _Object) else None
         errors = data.get("stderr", _Object([])) if isinstance(data, _Object) else None
         if not isinstance(rates, _Object) or not isinstance(errors, _Object):
@@ -64,7 +66,7 @@ class _Object:
 
 
 class Csv(Format):
-    """A table of the 20 blocks with a header, for spreadsheets."""
+    """A table of all blocks with a header, for spreadsheets."""
 
     name = "csv"
     label = "Table (CSV)"
@@ -74,7 +76,7 @@ class Csv(Format):
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(_COLUMNS)
-        columns = (BLOCK_NAMES, weights.present, weights.values, weights.stderr)
+        columns = (weights.blocks, weights.present, weights.values, weights.stderr)
         for block, there, rate, error in zip(*columns, strict=True):
             table.writerow((block, str(there).lower(), write_number(rate, digits), _error(error)))
         return text.getvalue()
@@ -113,8 +115,8 @@ def _rows(lines: Iterable[list[str]], header: list[str], layout: LoraLayout) -> 
         if len(line) > len(header) or whole:
             raise ValueError(f"{where} of the table: expected a decimal point and {len(header)} fields ({shortened(','.join(header))}).")
         rows.append({"block": "", **row})
-        if len(rows) > len(BLOCK_NAMES):
-            raise ValueError(f"{where}: the table has more lines than there are blocks, expected {len(BLOCK_NAMES)} at most.")
+        if len(rows) > len(layout.present):
+            raise ValueError(f"{where}: the table has more lines than there are blocks, expected {len(layout.present)} at most.")
     return rows
 
 
@@ -128,20 +130,20 @@ def _error(error: float) -> str:
 
 def _from_names(rates: _Named, errors: _Named, layout: LoraLayout) -> BlockWeights:
     values, stderr = _by_block(rates, layout), _by_block(errors, layout)
-    missing = [name for i, name in enumerate(BLOCK_NAMES) if layout.present[i] and i not in values]
+    missing = [name for i, name in enumerate(layout.architecture.blocks) if layout.present[i] and i not in values]
     if missing:
         raise ValueError(f"{title(layout)}: no rate for {', '.join(missing)}. Expected one for each block that it has.")
-    blocks = range(len(BLOCK_NAMES))
+    blocks = range(len(layout.present))
     return BlockWeights(
         layout, tuple(values.get(block, 0.0) for block in blocks), tuple(stderr.get(block, math.nan) for block in blocks)
     )
 
 
 def _by_block(named: _Named, layout: LoraLayout) -> dict[int, float]:
-    numbers: dict[int, float] = {}
+    architecture, numbers = layout.architecture, {}
     for word, text in named:
-        block = block_index(word[:40])  # an error shows no more of it
+        block = architecture.block_index(word[:40])  # an error shows no more of it
         if block in numbers:
-            raise ValueError(f"{title(layout)}: {BLOCK_NAMES[block]} is there twice. Expected one rate for each block.")
-        numbers[block] = read_number(text, f"{title(layout)}, {BLOCK_NAMES[block]}")
+            raise ValueError(f"{title(layout)}: {architecture.blocks[block]} is there twice. Expected one rate for each block.")
+        numbers[block] = read_number(text, f"{title(layout)}, {architecture.blocks[block]}")
     return numbers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from .base import shortened, title
 
 _TAG = re.compile(r"<lora:([^<>]*)>")
