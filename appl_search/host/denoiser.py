@@ -11,7 +11,7 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
-from . import options
+from . import compat, options
 from .attention import check_override, use_differentiable
 from .errors import ModelError
 from .schedule import Schedule
@@ -48,7 +48,7 @@ class Denoiser:
         """
         patcher = self.patcher
         use_differentiable(undo)
-        if hasattr(patcher, "pre_run"):  # ComfyUI since December 2024
+        if compat.HAS_CALLBACKS:
             undo.put(vars(self.model), "current_patcher", patcher)
             undo.call(patcher.cleanup)
             patcher.pre_run()
