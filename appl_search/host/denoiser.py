@@ -6,14 +6,13 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
-import comfy.model_base
 import comfy.samplers
 import torch
 from torch import Tensor
 
 from . import options
+from .architectures import architecture_of
 from .attention import check_override, use_differentiable
-from .errors import ModelError
 from .schedule import Schedule
 from .undo import Undo
 
@@ -22,17 +21,15 @@ ModelConds = dict
 
 
 class Denoiser:
-    """An SDXL ModelPatcher: its schedule and its predictions, with all of its patches, wrappers and object patches.
+    """A ModelPatcher: its schedule and its predictions, with all of its patches, wrappers and object patches.
 
     ``schedule``: its noise levels, and what its network predicts. ``one_at_a_time``: whether examples of different
     noise levels may not share a call, because a patch could look at the first one's only.
-    Raises :class:`ModelError` for anything but SDXL, and for a sampling patch that cannot be searched with.
+    Raises :class:`ModelError` for a model of no architecture that there is, and for a sampling patch that cannot be searched with.
     """
 
     def __init__(self, patcher):
-        if not isinstance(patcher.model, comfy.model_base.SDXL):
-            kind = type(patcher.model).__name__
-            raise ModelError(f"The MODEL is {kind}, expected SDXL. Load an SDXL checkpoint: block weights are for SDXL only.")
+        architecture_of(patcher)
         self.patcher = patcher = options.uncompiled(patcher)
         self.model = patcher.model
         self.schedule = Schedule(patcher.get_model_object("model_sampling"))
