@@ -13,6 +13,7 @@ from torch import Tensor
 from . import options
 from .architectures import architecture_of
 from .attention import check_override, use_differentiable
+from .errors import ModelError
 from .schedule import Schedule
 from .undo import Undo
 
@@ -93,11 +94,10 @@ class Denoiser:
         """Raises :class:`ModelError` for conditioning of another kind of model."""
         config = self.model.model_config.unet_config
         for name, what, expected in (("c_crossattn", "context", "context_dim"), ("y", "pooled output with sizes", "adm_in_channels")):
-            width = conds[name].cond.shape[-1]
-            if width != config[expected]:
+            if name in conds and (width := conds[name].cond.shape[-1]) != config[expected]:
                 raise ModelError(
-                    f"The {what} of a conditioning has {width} channels, the MODEL expects {config[expected]}. Use the CLIP of an "
-                    "SDXL checkpoint."
+                    f"The {what} of a conditioning has {width} channels, the MODEL expects {config[expected]}. Use the CLIP of a "
+                    "checkpoint of its kind."
                 )
 
     def __call__(self, noisy: Tensor, sigma: Tensor, conds: Sequence[ModelConds]) -> Tensor:
