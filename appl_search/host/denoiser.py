@@ -6,12 +6,12 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
-import comfy.model_base
 import comfy.samplers
 import torch
 from torch import Tensor
 
-from . import options
+from . import compat, options
+from .architectures import architecture_of
 from .attention import check_override, use_differentiable
 from .errors import ModelError
 from .schedule import Schedule
@@ -22,17 +22,15 @@ ModelConds = dict
 
 
 class Denoiser:
-    """An SDXL ModelPatcher: its schedule and its predictions, with all of its patches, wrappers and object patches.
+    """A ModelPatcher: its schedule and its predictions, with all of its patches, wrappers and object patches.
 
     ``schedule``: its noise levels, and what its network predicts. ``one_at_a_time``: whether examples of different
     noise levels may not share a call, because a patch could look at the first one's only.
-    Raises :class:`ModelError` for anything but SDXL, and for a sampling patch that cannot be searched with.
+    Raises :class:`ModelError` for a model of no architecture that there is, and for a sampling patch that cannot be searched with.
     """
 
     def __init__(self, patcher):
-        if not isinstance(patcher.model, comfy.model_base.SDXL):
-            kind = type(patcher.model).__name__
-            raise ModelError(f"The MODEL is {kind}, expected SDXL. Load an SDXL checkpoint: block weights are for SDXL only.")
+        architecture_of(patcher)
         self.patcher = patcher = options.uncompiled(patcher)
         self.model = patcher.model
         self.schedule = Schedule(patcher.get_model_object("model_sampling"))
@@ -48,7 +46,7 @@ class Denoiser:
         """
         patcher = self.patcher
         use_differentiable(undo)
-        if hasattr(patcher, "pre_run"):  # ComfyUI since December 2024
+        if compat.HAS_CALLBACKS:
             undo.put(vars(self.model), "current_patcher", patcher)
             undo.call(patcher.cleanup)
             patcher.pre_run()
@@ -81,14 +79,26 @@ class Denoiser:
         """What the host gives the U-Net of one conditioning: context [1, tokens, c], pooled [1, c], and sizes in pixels.
 
         ``sizes``: width, height, crop_w, crop_h, target_width, target_height, as ComfyUI names them; ``latent_shape``
-        [4, h, w]. Differentiable in ``context`` and ``pooled``.
+        [4, h, w]. Differentiable in ``context`` and ``pooled``. Raises :class:`ModelError` for widths that the MODEL has not.
         """
         given = {"cross_attn": context, "pooled_output": pooled, **sizes, "model_conds": {}}
         noise = torch.zeros(1, *latent_shape)
         (made,) = comfy.samplers.encode_model_conds(
             self.model.extra_conds, [given], noise, noise.device, "positive", latent_image=noise, denoise_mask=None, seed=None
         )
-        return made["model_conds"]
+        conds = made["model_conds"]
+        self._check_widths(conds)
+        return conds
+
+    def _check_widths(self, conds: ModelConds) -> None:
+        """Raises :class:`ModelError` for conditioning of another kind of model."""
+        config = self.model.model_config.unet_config
+        for name, what, expected in (("c_crossattn", "context", "context_dim"), ("y", "pooled output with sizes", "adm_in_channels")):
+            if name in conds and (width := conds[name].cond.shape[-1]) != config[expected]:
+                raise ModelError(
+                    f"The {what} of a conditioning has {width} channels, the MODEL expects {config[expected]}. Use the CLIP of a "
+                    "checkpoint of its kind."
+                )
 
     def __call__(self, noisy: Tensor, sigma: Tensor, conds: Sequence[ModelConds]) -> Tensor:
         """The network's prediction (:attr:`Schedule.prediction`) [b, 4, h, w], in fp32.
