@@ -195,6 +195,6 @@ def test_a_loss_that_is_not_finite_says_where_and_keeps_the_last_good_weights():
     with pytest.raises(SearchDiverged) as error:
         search(model, None, None, [LoraSource(oracle.LORA_A)], oracle.training_set(), QUICK, draws=draws)
     timestep, image = int(draws[1][1][1]), int(draws[1][0][1]) + 1
-    assert f"step 2, timestep {timestep}, image {image}" in str(error.value)
+    assert f"step 2, timestep {timestep}, latent {image}" in str(error.value)
     assert len(error.value.result.history.loss) == 1
     assert error.value.result.block_weights[0]["IN04"] != 0.5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,6 +13,7 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from . import compat
 from .operations import Conv2d, Linear, operation_of
 from .undo import Undo
 
@@ -55,16 +55,12 @@ def borrowed_weights(layer: nn.Module, like: Tensor) -> Iterator[tuple[Tensor, T
     if not _casts(layer):
         yield layer.weight, layer.bias
         return
-    weight, bias, *stream = comfy.ops.cast_bias_weight(layer, like, **_OFFLOADABLE)
+    weight, bias, *stream = compat.cast_weights(layer, like)
     try:
         yield weight, bias
     finally:
         if stream:
             comfy.ops.uncast_bias_weight(layer, weight, bias, *stream)
-
-
-#: Newer hosts bring weights in on a stream of their own, and want to be told when one is done with them.
-_OFFLOADABLE = {"offloadable": True} if "offloadable" in inspect.signature(comfy.ops.cast_bias_weight).parameters else {}
 
 
 def _rerun_casting_layers(model: nn.Module, undo: Undo) -> None:
@@ -138,7 +134,7 @@ def checkpoint_blocks(model: nn.Module, undo: Undo, keep_random_state: bool = Fa
     """
 
     def checkpointing(block: nn.Module) -> Callable:
-        forward = _sparing_its_input(block.forward) if _ADDS_RESIDUALS_IN_PLACE else block.forward
+        forward = _sparing_its_input(block.forward) if compat.ADDS_RESIDUALS_IN_PLACE else block.forward
 
         def again(*args, **kwargs):
             if not torch.is_grad_enabled():
@@ -159,17 +155,12 @@ def _sparing_its_input(forward: Callable) -> Callable:
     return lambda x, *args, **kwargs: forward(x.clone(), *args, **kwargs)
 
 
-#: ComfyUI before 0.3.41 writes ``x += n`` in its U-Net's transformer block.
-_ADDS_RESIDUALS_IN_PLACE = "x += n" in inspect.getsource(BasicTransformerBlock)
-_CLIP_ADDS_RESIDUALS_IN_PLACE = "x += " in inspect.getsource(CLIPLayer)
-
-
 def _norms_before_residuals(model: nn.Module) -> Iterator[nn.Module]:
     """Norms whose input, saved for backward, the host overwrites afterwards."""
     for module in model.modules():
-        if isinstance(module, BasicTransformerBlock) and _ADDS_RESIDUALS_IN_PLACE:
+        if isinstance(module, BasicTransformerBlock) and compat.ADDS_RESIDUALS_IN_PLACE:
             yield from (norm for norm in (module.norm1, module.norm2, module.norm3) if norm is not None)
-        elif isinstance(module, CLIPLayer) and _CLIP_ADDS_RESIDUALS_IN_PLACE:
+        elif isinstance(module, CLIPLayer):
             yield from (module.layer_norm1, module.layer_norm2)
 
 

@@ -7,16 +7,18 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from . import long_captions
 from .errors import ModelError
 from .undo import Undo
 
 
-def encode_caption(clip, caption: str) -> tuple[Tensor, Tensor]:
+def encode_caption(clip, caption: str, max_tokens: int = 0) -> tuple[Tensor, Tensor]:
     """(context [1, tokens, c], pooled [1, p]) of a caption, as the CLIPTextEncode node makes them.
 
+    ``max_tokens``: a multiple of 75; as many are read and put together as kohya's trainers do. 0: the whole caption.
     Raises :class:`ModelError` for a CLIP without a pooled output.
     """
-    return _encode(clip, clip.tokenize(caption))
+    return _encode(clip, _tokens(clip, caption, max_tokens), max_tokens)
 
 
 def keep_loaded(clip, undo: Undo) -> None:
@@ -29,17 +31,19 @@ class CaptionEncoder:
 
     def __init__(self, clip):
         self._clip = clip
-        self._tokens: dict[str, dict] = {}
+        self._tokens: dict[tuple[str, int], dict] = {}
 
-    def __call__(self, captions: Sequence[str], prepare: Callable[[slice], None]) -> list[tuple[Tensor, Tensor]]:
-        """(context [1, tokens, c], pooled [1, p]) of each caption.
+    def __call__(
+        self, captions: Sequence[tuple[str, int]], prepare: Callable[[slice], None]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """(context [1, tokens, c], pooled [1, p]) of each caption; with each comes its ``max_tokens``.
 
         ``prepare`` is told before each run of the text encoders which captions it is for: all at once, or
         one after the other when a caption has weighted words or more than 75 tokens.
         """
         for caption in captions:
             if caption not in self._tokens:
-                self._tokens[caption] = self._clip.tokenize(caption)
+                self._tokens[caption] = _tokens(self._clip, *caption)
         tokens = [self._tokens[caption] for caption in captions]
         if all(map(_is_plain, tokens)):
             prepare(slice(0, len(tokens)))
@@ -47,7 +51,7 @@ class CaptionEncoder:
         encoded = []
         for row, each in enumerate(tokens):
             prepare(slice(row, row + 1))
-            encoded.append(_encode(self._clip, each))
+            encoded.append(_encode(self._clip, each, captions[row][1]))
         return encoded
 
     def _encode_together(self, tokens: list[dict]) -> list[tuple[Tensor, Tensor]]:
@@ -68,11 +72,16 @@ class CaptionEncoder:
         return list(zip(contexts.split(1), pooled[0].to(first.device).split(1)))
 
 
-def _encode(clip, tokens: dict) -> tuple[Tensor, Tensor]:
+def _tokens(clip, caption: str, max_tokens: int) -> dict:
+    tokens = clip.tokenize(caption)
+    return long_captions.cut(clip, tokens, max_tokens) if max_tokens else tokens
+
+
+def _encode(clip, tokens: dict, max_tokens: int = 0) -> tuple[Tensor, Tensor]:
     context, pooled = clip.encode_from_tokens(tokens, return_pooled=True)
     if pooled is None:
         raise ModelError("The CLIP gives no pooled output, expected SDXL's two text encoders. Use the checkpoint's own CLIP.")
-    return context, pooled
+    return long_captions.joined(context) if max_tokens > long_captions.SECTION else context, pooled
 
 
 def _is_plain(tokens: dict) -> bool:

@@ -70,10 +70,6 @@ class Denoiser:
         """A VAE's latent in the U-Net's own scale (SDXL: times 0.13025)."""
         return self.model.process_latent_in(latent)
 
-    def latent_out(self, latent: Tensor) -> Tensor:
-        """The inverse of :meth:`latent_in`."""
-        return self.model.process_latent_out(latent)
-
     def inference_memory(self, batch_shape: tuple[int, ...]) -> float:
         """Bytes that the host reserves for sampling a batch of ``batch_shape`` [b, 4, h, w]."""
         return self.patcher.memory_required(list(batch_shape))

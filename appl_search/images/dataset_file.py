@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..settings.declaration import declared
 from .options import TrainingOptions
 from .subset import CAPTION_EXTENSIONS, Subset
 
@@ -109,7 +110,7 @@ def _subset(table: dict[str, Any], where: str, home: Path, options: TrainingOpti
         f"{where}: {', '.join(unserved)} cannot be served by a search. Remove it from the file, or set it to 0.",
     )
     _expect("image_dir" in table, f"{where}: image_dir is missing, expected a folder.")
-    kinds = {field.name: type(field.default) for field in fields(TrainingOptions)}
+    kinds = {each.name: each.kind for each in declared(TrainingOptions)}
     changes: dict[str, Any] = {}
     if "resolution" in table:
         width, height = _resolution(table["resolution"], where)

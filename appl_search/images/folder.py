@@ -137,7 +137,7 @@ def _read(entry: Entry, subset: Subset) -> _Read:
         usable = check_caption(subset.caption if caption is None else caption, name, options.literal)
         source = FromFile(path, options.alpha, mask_beside(path, subset.masks))
         image, alpha = read_image(path)
-        frame = Frame.of((image.shape[1], image.shape[0]), options.chooser(), name)
+        frame = Frame.of((image.shape[1], image.shape[0]), options.chooser, name)
         if source.mask is not None:
             source.read()
     except ValueError as error:

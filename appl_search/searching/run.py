@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..gradients.batch import Gradients
-from ..gradients.draws import VALIDATION, Draw, Draws, RecordedDraws
+from ..gradients.draws import CHECK, VALIDATION, Draw, Draws, RecordedDraws
 from ..gradients.evaluator import Evaluator, opened
 from ..gradients.task import Task
 from . import methods
@@ -19,8 +19,12 @@ from .events import Event, SearchDiverged
 from .previews import Preview, Previewer
 from .record import Record
 from .result import SearchResult
+from .state import StateError
 from .team import Solo, Team
 from .validation import best_of
+
+#: How far predictions of the same model may be from each other, as a part of them: on another device, say.
+_SAME_MODEL = 3e-3
 
 
 @contextmanager
@@ -55,6 +59,7 @@ class Run(Iterator[Event]):
             self._draws = RecordedDraws(recorded, evaluator.timesteps, settings.seed)
         self._record = Record(self._rates, self._rates.layouts, settings, self._method, evaluator.prediction)
         self._pictures = Previewer(evaluator, task.previews if team.is_main else None, on_preview)
+        self._signature: Tensor | None = None
         self.is_between_steps = True
 
     def __next__(self) -> Event:
@@ -89,9 +94,25 @@ class Run(Iterator[Event]):
         """Plain tensors and numbers, from which another run of the same task goes on. Between two steps only."""
         if not self.is_between_steps:
             raise RuntimeError("The search was stopped in the middle of a step, so its state cannot be saved.")
-        return {name: part.state_dict() for name, part in self._parts().items()}
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        return {**parts, "model": {"prediction": self.signature()}}
+
+    def signature(self) -> Tensor:
+        """A part of what the models predict at the start for one picture: other models or patches give another."""
+        if self._signature is None:
+            draw = Draws(self._evaluator.shapes, 1, 1, self.task.settings.seed, CHECK).current()
+            (prediction,) = self._evaluator.predictions(draw, self._rates.all_rates(self._rates.start))
+            self._signature = prediction.flatten()[:4096].clone()
+        return self._signature
 
     def load_state_dict(self, state: dict) -> None:
+        """The inverse of :meth:`state_dict`. Raises :class:`StateError` for a state of another model."""
+        before, now = state["model"]["prediction"], self.signature()
+        if before.shape != now.shape or not (before - now).norm() <= _SAME_MODEL * now.norm():
+            raise StateError(
+                "The state is of another model: it predicted something else for the same picture. Search with the MODEL, CLIP, "
+                "VAE and patches that the state was saved with, or anew."
+            )
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
 
@@ -156,7 +177,7 @@ class Run(Iterator[Event]):
         row = int((~good).nonzero()[0])
         raise SearchDiverged(
             f"The denoising loss became {float(batch.losses[row])} (or its gradient did) at step {self._record.steps + 1}, "
-            f"timestep {self._evaluator.timestep(draw.levels[row]):.0f}, image {int(draw.indices[row]) + 1}. The model "
+            f"timestep {self._evaluator.timestep(draw.levels[row]):.0f}, {self._evaluator.examples[int(draw.indices[row])].name}. The model "
             "overflows there: load it in bf16 or fp32, or set bounds on the rates. The last good block weights are kept.",
             self.result(),
         )

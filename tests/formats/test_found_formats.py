@@ -199,7 +199,7 @@ def test_mutated_texts_are_read_or_refused_in_few_words(name):
 
 
 def test_messages_cut_long_names():
-    layout = layout_of("input_blocks.4", name="x" * 5000)
+    layout = layout_of("input_blocks.4", name="x" * 900)
     for text in ("1", "{", "<lora:x:1:lbw=1>", "block,rate\nIN04,x", "%in1=1"):
         assert told(text, layout)
-    assert all(len(warning) < 500 for warning in FORMATS["impact"].warnings(weights_of(layout_of("input_blocks.4", name="<" * 5000))))
+    assert all(len(warning) < 500 for warning in FORMATS["impact"].warnings(weights_of(layout_of("input_blocks.4", name="<" * 900))))
