@@ -101,7 +101,9 @@ class SearchBlockWeights:
             )
         inputs = SearchInputs.of(objects, sources, settings, previews)
         if self._last is None or not self._last.inputs.give_the_same_search_as(inputs):
-            running = RunningSearch(unique_id, workflow_id(extra_pnginfo), sources, settings)
+            running = RunningSearch(
+                node_id=unique_id, workflow=workflow_id(extra_pnginfo), sources=sources, settings=settings
+            )  # fmt: skip
             sheet = PreviewSheet(vae, model.model.latent_format, running.show_previews)
             with _watched(settings.samples, unique_id, running, sheet) as on_event:
                 found = search(

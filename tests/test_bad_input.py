@@ -94,7 +94,7 @@ def test_text_encoder_lora_without_clip(tmp_path):
 def test_model_that_is_not_sdxl():
     model = oracle.sdxl()
     model.model.__class__ = comfy.model_base.BaseModel
-    with pytest.raises(ModelError, match="MODEL is BaseModel, expected SDXL"):
+    with pytest.raises(ModelError, match="MODEL is BaseModel, expected SDXL or SD 1.5"):
         run(model=model)
 
 

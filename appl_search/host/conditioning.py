@@ -57,7 +57,8 @@ class CaptionEncoder:
     def _encode_together(self, tokens: list[dict]) -> list[tuple[Tensor, Tensor]]:
         """As the sections of one long prompt; ComfyUI gives the pooled output of its first section only."""
         together = {name: [section for each in tokens for section in each[name]] for name in tokens[0]}
-        encoder, pooled = self._clip.cond_stage_model.clip_g, []
+        encoders, pooled = self._clip.cond_stage_model, []
+        encoder = getattr(encoders, "clip_g", None) or encoders.clip_l  # the one whose pooled output the model gets
         encode = encoder.encode
 
         def keep_pooled(sections):
@@ -80,7 +81,7 @@ def _tokens(clip, caption: str, max_tokens: int) -> dict:
 def _encode(clip, tokens: dict, max_tokens: int = 0) -> tuple[Tensor, Tensor]:
     context, pooled = clip.encode_from_tokens(tokens, return_pooled=True)
     if pooled is None:
-        raise ModelError("The CLIP gives no pooled output, expected SDXL's two text encoders. Use the checkpoint's own CLIP.")
+        raise ModelError("The CLIP gives no pooled output, expected that of SDXL's or SD 1.5's text encoders. Use the checkpoint's own CLIP.")
     return long_captions.joined(context) if max_tokens > long_captions.SECTION else context, pooled
 
 
@@ -91,14 +92,14 @@ def _is_plain(tokens: dict) -> bool:
 def encode_image(vae, pixels: Tensor) -> Tensor:
     """Latent [4, h / 8, w / 8] of pixels [h, w, 3] in 0..1, in the VAE's own scale.
 
-    Raises :class:`ModelError` when the VAE is not of SDXL's kind.
+    Raises :class:`ModelError` when the VAE is not of the kind that SD 1.5 and SDXL have.
     """
     latent = vae.encode(pixels[None, :, :, :3])
     height, width = pixels.shape[:2]
     if latent.ndim != 4 or tuple(latent.shape[1:]) != (4, height // 8, width // 8):
         raise ModelError(
             f"The VAE made a latent of shape {tuple(latent.shape)} of {width}x{height} pixels, expected "
-            f"(1, 4, {height // 8}, {width // 8}). Use an SDXL VAE."
+            f"(1, 4, {height // 8}, {width // 8}). Use the checkpoint's own VAE."
         )
     if not torch.isfinite(latent).all():
         raise ModelError("The VAE made NaN or infinite latents. Use a VAE that works in half precision, or start ComfyUI with --fp32-vae.")

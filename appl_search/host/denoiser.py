@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
-import comfy.model_base
 import comfy.samplers
 import torch
 from torch import Tensor
 
 from . import options
-from .errors import ModelError
+from .architectures import architecture_of
+from .attention import check_override, use_differentiable
 from .schedule import Schedule
 from .undo import Undo
 
@@ -21,21 +21,20 @@ ModelConds = dict
 
 
 class Denoiser:
-    """An SDXL ModelPatcher: its schedule and its predictions, with all of its patches, wrappers and object patches.
+    """A ModelPatcher: its schedule and its predictions, with all of its patches, wrappers and object patches.
 
     ``schedule``: its noise levels, and what its network predicts. ``one_at_a_time``: whether examples of different
     noise levels may not share a call, because a patch could look at the first one's only.
-    Raises :class:`ModelError` for anything but SDXL, and for a sampling patch that cannot be searched with.
+    Raises :class:`ModelError` for a model of no architecture that there is, and for a sampling patch that cannot be searched with.
     """
 
     def __init__(self, patcher):
-        if not isinstance(patcher.model, comfy.model_base.SDXL):
-            kind = type(patcher.model).__name__
-            raise ModelError(f"The MODEL is {kind}, expected SDXL. Load an SDXL checkpoint: block weights are for SDXL only.")
-        self.patcher = patcher
+        architecture_of(patcher)
+        self.patcher = patcher = options.uncompiled(patcher)
         self.model = patcher.model
         self.schedule = Schedule(patcher.get_model_object("model_sampling"))
         self.model_options = options.sampling_options(patcher)
+        check_override(self.model_options["transformer_options"], self.device, torch.float32)
         self.one_at_a_time = options.is_patched(self.model_options)
 
     @contextmanager
@@ -45,6 +44,7 @@ class Denoiser:
         The host puts bypass LoRAs around the layers of a loaded model ("injections").
         """
         patcher = self.patcher
+        use_differentiable(undo)
         if hasattr(patcher, "pre_run"):  # ComfyUI since December 2024
             undo.put(vars(self.model), "current_patcher", patcher)
             undo.call(patcher.cleanup)
@@ -99,11 +99,12 @@ class Denoiser:
         steps = torch.cat([sigma[:1], torch.zeros_like(sigma[:1])])  # as of a sampler that is at this noise level
         model_options["transformer_options"] = {**model_options["transformer_options"], "sample_sigmas": steps}
         asked = [[cond], None]  # at a guidance of 1 the sampler leaves the negative out
-        if "sampler_calc_cond_batch_function" in model_options:
-            given = {"conds": asked, "input": noisy, "sigma": sigma, "model": self.model, "model_options": model_options}
-            denoised = model_options["sampler_calc_cond_batch_function"](given)[0]
-        else:
-            denoised = comfy.samplers.calc_cond_batch(self.model, asked, noisy, sigma, model_options)[0]
+        with _random_numbers_of(noisy) if self.one_at_a_time else nullcontext():
+            if "sampler_calc_cond_batch_function" in model_options:
+                given = {"conds": asked, "input": noisy, "sigma": sigma, "model": self.model, "model_options": model_options}
+                denoised = model_options["sampler_calc_cond_batch_function"](given)[0]
+            else:
+                denoised = comfy.samplers.calc_cond_batch(self.model, asked, noisy, sigma, model_options)[0]
         return self.schedule.output(denoised, noisy, sigma)
 
 
@@ -111,3 +112,16 @@ def _together(conds: list, where: torch.device):
     first = conds[0]
     made = first.concat(conds[1:]) if len(conds) > 1 else first.cond
     return type(first)(made.to(where) if isinstance(made, Tensor) else made)
+
+
+@contextmanager
+def _random_numbers_of(noisy: Tensor) -> Iterator[None]:
+    """Patches that draw random numbers (HyperTile, ToMe) draw the same for the same input, and nobody else notices."""
+    with torch.random.fork_rng([noisy.device] if noisy.device.type == "cuda" else []):
+        torch.manual_seed(seed_of(noisy))
+        yield
+
+
+def seed_of(noisy: Tensor) -> int:
+    """A seed that depends on the input alone."""
+    return int.from_bytes(noisy.flatten()[:1].cpu().numpy().tobytes(), "little")

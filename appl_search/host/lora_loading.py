@@ -20,6 +20,7 @@ from ..loras.layout import LoraLayout, layout_of
 from ..loras.names import other_names
 from ..loras.patch import Patch
 from ..loras.source import LoraSource
+from .architectures import architecture_of
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ class LoadedLora:
 def load(source: LoraSource, model, clip) -> LoadedLora:
     """What a LoRA file patches. ``model``: ModelPatcher; ``clip``: CLIP or None.
 
-    Raises LoraError when the file fits neither, and for tensors that do not fit the parameter that they are for.
+    Raises LoraError when the file fits neither, or is for another architecture, and for tensors that do not fit the
+    parameter that they are for; ModelError for a MODEL of no known architecture.
     """
-    file = source.file
-    whole = layout_of(file, source.name)
-    architecture = whole.architecture
+    file, architecture = source.file, architecture_of(model)
+    whole = layout_of(file, source.name, architecture)
+    if whole.architecture != architecture:
+        raise _for_another_model(source, whole.architecture, architecture)
     key_map = _key_map(model, clip)
     shapes = _parameters(model, clip)
     names = {stem: name for stem in file.stems if (name := next((n for n in other_names(stem) if n in key_map), None))}
@@ -76,6 +79,13 @@ def _nothing_loaded(file: LoraFile, left_out: list[str], names: Mapping[str, str
     shown = ", ".join(cut(key, 80) for key in list(file.tensors)[:2])
     return LoraError(
         f"{what} is a key of this MODEL or CLIP (it has {shown}). It is for another architecture than {labels()}."
+    )
+
+
+def _for_another_model(source: LoraSource, meant: Architecture, found: Architecture) -> LoraError:
+    return LoraError(
+        f"LoRA file {source.path} is for {meant.label}, and the MODEL is {found.label}. Load a checkpoint of "
+        f"{meant.label}, or choose a LoRA for {found.label}."
     )
 
 

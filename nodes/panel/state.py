@@ -103,7 +103,8 @@ def _asked(lora: Fields) -> BlockWeights:
     layout = layout_from_fields(lora)
     blocks = len(layout.architecture.blocks)
     errors = [math.nan if error is None else finite(error, lora.place("errors"), 0) for error in lora.list("errors")]
-    return BlockWeights(layout, tuple(lora.tensor("rates", [blocks]).tolist()), tuple(errors))
+    values = tuple(lora.tensor("rates", [blocks]).tolist())
+    return BlockWeights(layout=layout, values=values, stderr=tuple(errors))
 
 
 def rates(values: Sequence[float]) -> list[float]:

@@ -41,7 +41,7 @@ def test_a_block_of_which_nothing_was_loaded_is_not_present_and_gets_no_rate(mod
     lora = load(source, model, None)
     assert lora.layout.present.count(True) == 1
     assert lora.notes == (
-        f"LoRA x: ComfyUI loads nothing from 2 of its 5 keys for this model; they have no effect, e.g. {DEEP}.lora_up.weight.",
+        f"LoRA x: ComfyUI loads nothing from 2 of its 5 keys for this model; they have no effect, e.g. {DEEP}.lora_down.weight.",
     )
     result = search(model, None, None, [source], oracle.training_set(), SearchSettings(method="adamw", samples=2, batch_size=2))
     assert [name for name, _ in result.block_weights[0].items()] == ["OUT00"]
