@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import comfy.lora
+import comfy.model_base
 import pytest
 import torch
 from safetensors.torch import save
@@ -27,11 +28,18 @@ NAN, INF = float("nan"), float("inf")
 STEM = f"lora_unet_{adapters.LINEAR}"
 
 
+class Few(comfy.model_base.SDXL):
+    """SDXL without its layers."""
+
+    def __init__(self):
+        torch.nn.Module.__init__(self)
+
+
 @pytest.fixture(scope="module")
 def model():
     """The oracle's SDXL with the layers of the adapters alone: a file is read in a millisecond."""
     whole = oracle.sdxl().model
-    few = torch.nn.Module()
+    few = Few()
     few.model_config = SimpleNamespace(unet_config={})
     for layer, module in whole.named_modules():
         if layer.removeprefix("diffusion_model.").replace(".", "_") in adapters.SHAPES:
