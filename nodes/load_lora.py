@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from ..appl_search import LoraSource
+from ..appl_search import LoraSource, SearchSettings
 from ..appl_search.architectures.blocks import BLOCK_NAMES
 from ..appl_search.host import loras
+from ..appl_search.settings.declaration import LOADER
 from .support.common import CATEGORY
 from .support.lora_files import lora_names, lora_path
+from .support.widgets import widgets
 
 
 class LoadLearnableLora:
@@ -33,7 +35,7 @@ class LoadLearnableLora:
             "required": {
                 "model": ("MODEL", {"tooltip": "An SDXL model, with or without other LoRAs on it."}),
                 "lora_name": (lora_names(), {"tooltip": "The LoRA to search block weights for. Those marked [demo] come with this pack and fit Tiny SDXL (Demo) only."}),
-                "init": ("FLOAT", {"default": 0.5, "min": -10.0, "max": 10.0, "step": 0.01, "tooltip": "The rate that the search starts from in every block, and the LoRA's strength until then."}),
+                **widgets(SearchSettings, LOADER)[0],
             },
             "optional": {
                 "clip": ("CLIP", {"tooltip": "The checkpoint's CLIP. Needed for LoRAs that also train the text encoders (block BASE)."}),

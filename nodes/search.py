@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import Any
 
 from ..appl_search import PreviewSettings, SearchResult, SearchSettings, TrainingSet, search
 from ..appl_search.host import loras
 from ..appl_search.searching.loop import Event
-from ..appl_search.settings import METHODS
+from ..appl_search.settings.declaration import SEARCH
 from .panel import routes
 from .panel import state as panel_state
 from .panel.live import Live, workflow_id
@@ -18,6 +19,7 @@ from .support.files import result_folder, save_result
 from .support.last_search import Inputs, Kept
 from .support.progress import Progress
 from .support.summary import summary
+from .support.widgets import given, widgets
 
 AS_SEARCHED = -1.0
 
@@ -47,22 +49,20 @@ class SearchBlockWeights:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict:
-        default = SearchSettings()
+        required, optional = widgets(SearchSettings, SEARCH)
         return {
             "required": {
                 "model": ("MODEL", {"tooltip": "An SDXL model with at least one LoRA from Load LoRA (Learnable Blocks)."}),
                 "vae": ("VAE", {"tooltip": "The checkpoint's VAE, to encode the training images."}),
                 "training_images": (TRAINING_IMAGES, {"tooltip": "From Training Images: what the model should come closest to."}),
-                "method": (list(METHODS), {"default": default.method, "tooltip": "gauss-newton needs the fewest samples. adamw is the published algorithm."}),
-                "samples": ("INT", {"default": default.samples, "min": 1, "max": 1_000_000, "tooltip": "How often the model is asked to denoise a training image, at most: gauss-newton stops earlier when more would hardly help. 320 are enough for one LoRA; give two or more LoRAs some 500."}),
-                "penalty": ("FLOAT", {"default": default.penalty, "min": 0.0, "max": 1.0, "step": 0.00001, "tooltip": "Price of each rate's size in the loss. More switches off more blocks; 0 searches for the lowest loss alone."}),
-                "seed": ("INT", {"default": default.seed, "min": 0, "max": 2**64 - 1, "control_after_generate": True, "tooltip": "Of the noise and timesteps. The same seed, model and images give the same result."}),
+                **required,
             },
             "optional": {
                 "clip": ("CLIP", {"tooltip": "The CLIP from the last loader. It encodes the captions."}),
                 "settings": (SETTINGS, {"tooltip": "From Search Settings (Advanced), if the defaults do not do."}),
                 "previews": (PREVIEWS, {"tooltip": "From Search Previews, to see pictures while the search runs."}),
                 "chosen_penalty": ("FLOAT", {"default": AS_SEARCHED, "min": AS_SEARCHED, "max": 1000.0, "step": 0.00001, "round": False, "tooltip": "After a search: block weights for this penalty instead, without searching again. 'Use this' in the panel sets it; -1 keeps what the search found. With gauss-newton only."}),
+                **optional,
             },
             "hidden": {"unique_id": "UNIQUE_ID", "extra_pnginfo": "EXTRA_PNGINFO"},
         }  # fmt: skip
@@ -75,35 +75,32 @@ class SearchBlockWeights:
         model,
         vae,
         training_images: TrainingSet,
-        method: str,
-        samples: int,
-        penalty: float,
-        seed: int,
         clip=None,
         settings: SearchSettings | None = None,
         previews: PreviewSettings | None = None,
         chosen_penalty: float = AS_SEARCHED,
         unique_id: str | None = None,
         extra_pnginfo: dict | None = None,
+        **inputs: Any,
     ) -> dict:
-        settings = replace(settings or SearchSettings(), method=method, samples=samples, penalty=penalty, seed=seed)
+        settings = replace(settings or SearchSettings(), **given(SearchSettings, SEARCH, inputs))
         chosen = chosen_penalty if chosen_penalty >= 0 else None
-        if chosen is not None and method != "gauss-newton":
-            raise ValueError(f"chosen_penalty is {chosen}, but a search by {method} has no path of penalties. Set it to -1.")
-        given = (model, clip, vae, training_images)
+        if chosen is not None and settings.method != "gauss-newton":
+            raise ValueError(f"chosen_penalty is {chosen}, but a search by {settings.method} has no path of penalties. Set it to -1.")
+        objects = (model, clip, vae, training_images)
         model, clip, sources = loras.split_learnable(model, clip)
         if not sources:
             raise ValueError(
                 "The MODEL has no LoRA to search block weights for. Put a 'Load LoRA (Learnable Blocks)' node in front of "
                 "this one; LoRAs of ordinary loaders are not searched."
             )
-        inputs = Inputs.of(given, sources, settings, previews)
-        if self._kept is None or not self._kept.inputs.are(inputs):
+        searched = Inputs.of(objects, sources, settings, previews)
+        if self._kept is None or not self._kept.inputs.are(searched):
             live = Live(unique_id, workflow_id(extra_pnginfo), sources, settings)
             strip = Strip(vae, model.model.latent_format, live.previews)
             found = _search(model, clip, vae, sources, training_images, settings, previews, unique_id, live, strip)
             file = _save(found)  # before the pictures: whatever happens to them, the search is not lost
-            self._kept = Kept(inputs, found, file, strip.images())
+            self._kept = Kept(searched, found, file, strip.images())
             strip.save(sheet_path(file))
         kept = self._kept
         result = kept.result if chosen is None else kept.result.at_penalty(chosen)

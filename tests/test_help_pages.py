@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -13,6 +14,10 @@ NAMES = pack.load_pack().NODE_DISPLAY_NAME_MAPPINGS
 DOCS = pack.ROOT / "web" / "docs"
 README = (pack.ROOT / "README.md").read_text(encoding="utf-8")
 
+#: Between these lines of a page lies a table of inputs that is made from the node's own texts.
+BEGIN = "<!-- made from the node by UPDATE_PAGES=1 pytest tests/test_help_pages.py -->\n"
+END = "\n<!-- end -->"
+
 each_node = pytest.mark.parametrize("name", NODES)
 
 
@@ -22,8 +27,21 @@ def help_page(name: str) -> str:
 
 def rows(page: str, table: str) -> list[str]:
     """The names in the first column of the table with this head."""
-    found = re.search(rf"^\| {table} \| \|\n\| --- \| --- \|\n((?:\|.*\n?)+)", page, re.MULTILINE)
+    found = re.search(rf"^\| {table} \|.*\n\|[ |-]+\n((?:\|.*\n?)+)", page, re.MULTILINE)
     return [] if found is None else [name for row in found[1].splitlines() for name in row.split("|")[1].strip().split(", ")]
+
+
+def input_table(node) -> str:
+    """A row for each input: its name, its tooltip and, of a widget, its default."""
+    lines = ["| Input | | Default |", "| --- | --- | --- |"]
+    for group in ("required", "optional"):
+        for name, (_, options) in node.INPUT_TYPES().get(group, {}).items():
+            lines.append(f"| {name} | {options['tooltip']} | {_in_words(options.get('default', ''))} |".replace("|  |", "| |"))
+    return "\n".join(lines) + "\n"
+
+
+def _in_words(default: object) -> str:
+    return {True: "on", False: "off"}[default] if isinstance(default, bool) else str(default)
 
 
 def test_there_is_a_help_page_for_each_node_and_no_other():
@@ -35,6 +53,19 @@ def test_a_help_page_begins_with_the_node_s_name_and_says_when_to_use_it(name):
     page = help_page(name)
     assert page.splitlines()[0] == f"# {NAMES[name]}"
     assert "\n**Use it** " in page
+
+
+@each_node
+def test_a_table_that_is_made_from_the_node_is_up_to_date(name):
+    page = help_page(name)
+    if BEGIN not in page:
+        pytest.skip("this page's table is written by hand")
+    before, rest = page.split(BEGIN)
+    after = rest[rest.index(END) :]
+    made = f"{before}{BEGIN}\n{input_table(NODES[name])}{after}"
+    if os.environ.get("UPDATE_PAGES"):
+        (DOCS / f"{name}.md").write_text(made, encoding="utf-8")
+    assert help_page(name) == made
 
 
 @each_node

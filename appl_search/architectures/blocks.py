@@ -25,6 +25,26 @@ SECTIONS: dict[str, tuple[int, ...]] = {
     "OUT": tuple(range(11, 20)),
 }
 
+_CONVOLUTIONS = "convolutions at 1/8 of the picture's size"
+_AT_16 = "attention and convolutions at 1/16 of the picture's size"
+_AT_32 = "attention and convolutions at 1/32 of the picture's size"
+#: What each block does, and where, for people to read.
+ABOUT: tuple[str, ...] = (
+    "text encoders, and the U-Net's embeddings and last layer",
+    "first convolution, at 1/8 of the picture's size",
+    *(_CONVOLUTIONS,) * 2,
+    "convolution from 1/8 down to 1/16",
+    *(_AT_16,) * 2,
+    "convolution from 1/16 down to 1/32",
+    *(_AT_32,) * 2,
+    _AT_32,
+    *(_AT_32,) * 2,
+    "attention and convolutions at 1/32, and up to 1/16",
+    *(_AT_16,) * 2,
+    "attention and convolutions at 1/16, and up to 1/8",
+    *(_CONVOLUTIONS,) * 3,
+)
+
 TEXT_ENCODERS = "text_encoders"
 UNET_OTHER = "unet_other"
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from ..architectures.blocks import NUM_BLOCKS
 from ..loras.files import LoraSource, read_layout
 from ..report.tables import table
-from ..settings import METHODS, SearchSettings
+from ..settings import SearchSettings
 from ..weights.bake import Merged, bake, merge
 from ..weights.block_weights import BlockWeights
 from ..weights.formats import FORMATS
+from .options import add_settings, given_settings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,13 +36,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_demo(commands) -> None:
-    defaults = SearchSettings()
     demo = commands.add_parser("demo", help="search the block weights of the demo's LoRA on a tiny SDXL")
-    demo.add_argument("--method", choices=METHODS, default=defaults.method)
-    demo.add_argument("--samples", type=int, default=defaults.samples, help="draws in all (%(default)s)")
-    demo.add_argument("--penalty", type=float, default=defaults.penalty, help="price of the rates (%(default)s)")
-    demo.add_argument("--seed", type=int, default=defaults.seed, help="of the draws (%(default)s)")
     demo.add_argument("--output", type=Path, default=Path("demo_result.json"), help="file to write (%(default)s)")
+    add_settings(demo, SearchSettings, "settings of the search")
     demo.set_defaults(run=_demo)
 
 
@@ -51,10 +48,7 @@ def _demo(options: argparse.Namespace) -> None:
     prepare()
     from . import demo as command
 
-    settings = SearchSettings(
-        method=options.method, samples=options.samples, penalty=options.penalty, seed=options.seed
-    )
-    command.run(settings, options.output)
+    command.run(given_settings(options, SearchSettings), options.output)
 
 
 def _add_convert(commands) -> None:

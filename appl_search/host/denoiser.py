@@ -30,6 +30,7 @@ class Denoiser:
         sampling = patcher.get_model_object("model_sampling")
         self.v_prediction = _is_v_prediction(sampling)
         self.sigmas: Tensor = sampling.sigmas.detach().clone().float().cpu()
+        self._sampling = sampling
 
     @property
     def dtype(self) -> torch.dtype:
@@ -39,6 +40,16 @@ class Denoiser:
     @property
     def device(self) -> torch.device:
         return self.patcher.load_device
+
+    def sigma_at(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """(sigma [b], timestep [b]) of ``u`` [b] in 0..1, where 0 is the least noise; on the CPU.
+
+        By the host's own schedule of n noise levels: u -> level floor(u * n), and the timestep that the host tells the
+        network at this level.
+        """
+        index = (u.double() * len(self.sigmas)).long().clamp_(0, len(self.sigmas) - 1)
+        sigma = self.sigmas[index.cpu()]
+        return sigma, self._sampling.timestep(sigma)
 
     def latent_in(self, latent: Tensor) -> Tensor:
         """A VAE's latent in the U-Net's own scale (SDXL: times 0.13025)."""

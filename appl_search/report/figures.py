@@ -13,6 +13,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from ..architectures.blocks import BLOCK_NAMES, SECTIONS
 from ..searching.result import SearchResult
+from .curves import running_mean
 
 #: Okabe and Ito's colours, which colour-blind people tell apart: lighter ones for dark pages, darker ones for light.
 _ON_DARK = ("#56b4e9", "#e69f00", "#2bbf93", "#d98ab8", "#f0e442", "#e8743b")
@@ -22,7 +23,6 @@ _PLACES = np.array([0.0, *np.arange(1.6, 10.6), 11.2, *np.arange(12.8, 21.8)])
 #: The number of a block within its section; BASE and MID are alone in theirs.
 _NUMBERS = [name[-1] if name[-1].isdigit() else "" for name in BLOCK_NAMES]
 _COLUMN, _BAR = 1.0, 0.74
-_RUNNING = 8
 _SMALL, _TITLE = 8, 10
 _LONGEST_NAME = 44
 _TWO_COLUMNS_FROM = 5.5  # inches
@@ -79,8 +79,7 @@ def loss(result: SearchResult, theme: Theme, rows: Sequence[Axes]) -> None:
     values = result.history.loss.numpy()
     steps = np.arange(1, len(values) + 1)
     axes.plot(steps, values, color=theme.quiet, linewidth=0.8, alpha=0.8, label="each batch")
-    running = [values[max(0, step - _RUNNING) : step].mean() for step in steps]
-    axes.plot(steps, running, color=theme.series[0], linewidth=2, label=f"mean of {_RUNNING} batches")
+    axes.plot(steps, running_mean(values), color=theme.series[0], linewidth=2, label="running mean")
     if result.penalty_path is not None:
         single = result.penalty_path.best_single()
         strengths = ", ".join(f"{strength:.2f}" for strength in single.strengths)

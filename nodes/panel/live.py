@@ -16,6 +16,7 @@ from typing import Any
 from ...appl_search import LoraSource, SearchSettings
 from ...appl_search.architectures.blocks import BLOCK_NAMES
 from ...appl_search.loras.files import read_layout
+from ...appl_search.report.curves import running_mean
 from ...appl_search.searching.loop import Event
 from ..support.common import Json
 from . import state as panel_state
@@ -55,6 +56,7 @@ class Live:
             "penalty": settings.penalty,
             "steps": settings.steps,
             "total": settings.samples,
+            **panel_state.blocks(),
             **panel_state.formats(),
         }
         self._last: Event | None = None
@@ -76,7 +78,7 @@ class Live:
         self._last = event
         now = time.monotonic()
         if now - self._sent_at >= SECONDS_BETWEEN:
-            self._send("step", _step(event, self._loss[self._sent_steps :]))
+            self._send("step", _step(event, self._loss, self._sent_steps))
             self._sent_at, self._sent_steps = now, len(self._loss)
         return self._finish.is_set()
 
@@ -94,7 +96,7 @@ class Live:
 
     def snapshot(self) -> Json:
         """All the messages so far in one, for a page that was loaded again."""
-        steps = _step(self._last, self._loss) if self._last is not None else {}
+        steps = _step(self._last, self._loss, 0) if self._last is not None else {}
         return {**self._head, "kind": "start", **self._start, **steps, **self._previews}
 
     def _send(self, kind: str, data: Json) -> None:
@@ -103,16 +105,21 @@ class Live:
             self._server.send_sync(EVENT, {**self._head, "kind": kind, **data}, client)
 
 
-def _step(event: Event, loss: Sequence[float]) -> Json:
-    """A step as the page gets it. ``loss``: of this step, and of those before that the page does not know."""
+def _step(event: Event, loss: Sequence[float], known: int) -> Json:
+    """A step as the page gets it. ``loss``: of each step so far, of which the page knows the first ``known``.
+
+    Rates and standard errors are those of the best block weights so far: what "Finish now" would give. The next batch
+    is evaluated elsewhere, on the way to them.
+    """
     result = event.result()
     return {
         "step": event.step,
         "samples": event.samples,
         "seconds": round(event.seconds, 2),
-        "rates": [panel_state.rates(row) for row in event.block_weights.tolist()],
+        "rates": [panel_state.rates(weights.values) for weights in result.block_weights],
         "errors": [panel_state.errors(weights) for weights in result.block_weights],
-        "loss": [panel_state.significant(value) for value in loss],
+        "loss": [panel_state.significant(value) for value in loss[known:]],
+        "mean": [panel_state.significant(value) for value in running_mean(loss)[known:]],
         "single": panel_state.single(result),
     }
 

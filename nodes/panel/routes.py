@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ..support.files import inside, load_result, report_folder, result_folder
 from . import live
 from . import state as panel_state
 from .preview_sheet import saved_sheet
+
+WEB = Path(__file__).parents[2] / "web"
+_TYPES = {".mjs": "text/javascript", ".json": "application/json"}
 
 
 def register() -> None:
@@ -55,6 +59,19 @@ def register() -> None:
             return web.json_response({"error": f"There is no report {path}."}, status=404)
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"}
         return web.FileResponse(path, headers=headers)
+
+    @server.routes.get(r"/appl_search/web/{file:(panel|lib|words)/\w+\.(mjs|json)}")
+    async def web_file(request: web.Request) -> web.StreamResponse:
+        """What the files of web/js import and read.
+
+        Below WEB_DIRECTORY, ComfyUI takes every .js for an extension and loads it, and it lets browsers keep old copies of
+        all but .js and .css: after an update they would mix old modules with new ones. The types are named here, because
+        browsers run no module of another type, and what Windows says of .mjs is up to its registry.
+        """
+        path = WEB / request.match_info["file"]
+        if not path.is_file():
+            raise web.HTTPNotFound()
+        return web.FileResponse(path, headers={"Cache-Control": "no-cache", "Content-Type": _TYPES[path.suffix]})
 
     @server.routes.post("/appl_search/strings")
     async def strings(request: web.Request) -> web.Response:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...appl_search import BlockWeights, SearchResult
-from ...appl_search.architectures.blocks import NUM_BLOCKS, block_of_group
+from ...appl_search.architectures.blocks import ABOUT, BLOCK_NAMES, NUM_BLOCKS, SECTIONS, block_of_group
 from ...appl_search.loras.files import LoraLayout
+from ...appl_search.report.curves import running_mean
 from ...appl_search.weights.formats import FORMATS
 from ..support.common import DEFAULT_FORMAT, Json
 
@@ -30,7 +31,6 @@ def whole(result: SearchResult, file: str, previews: Json | None = None, chosen:
     ``previews``: of :func:`nodes.panel.preview_sheet.saved_sheet`. ``chosen``: the penalty whose block weights the node's outputs have, None for those of the search.
     """
     settings = result.settings
-    every, loss = _curve(result.history.loss.tolist())
     return {
         "file": file,
         "chosen": chosen,
@@ -43,10 +43,10 @@ def whole(result: SearchResult, file: str, previews: Json | None = None, chosen:
         "step": len(result.history.loss),
         "samples": result.samples,
         "seconds": round(result.seconds, 1),
-        "loss": loss,
-        "every": every,
+        **_curve(result.history.loss.tolist()),
         "single": single(result),
         "loras": [_found(weights) for weights in result.block_weights],
+        **blocks(),
         **formats(),
         "path": [
             {
@@ -66,6 +66,12 @@ def single(result: SearchResult) -> Json | None:
         return None
     best = result.penalty_path.best_single()
     return {"strengths": rates(best.strengths), "loss": significant(best.predicted_loss)}
+
+
+def blocks() -> Json:
+    """The names of the blocks, the sections of neighbours that they form, and what each block does."""
+    sections = [{"name": name, "first": places[0], "count": len(places)} for name, places in SECTIONS.items()]
+    return {"blocks": list(BLOCK_NAMES), "sections": sections, "about": list(ABOUT)}
 
 
 def formats() -> Json:
@@ -123,8 +129,14 @@ def _found(weights: BlockWeights) -> Json:
     }
 
 
-def _curve(loss: Sequence[float]) -> tuple[int, list[float]]:
-    """Steps per point, and the mean loss of each point's steps: at most CURVE_POINTS."""
+def _curve(loss: Sequence[float]) -> Json:
+    """At most CURVE_POINTS points, of "every" steps each: their mean "loss", and the running "mean" at their last steps."""
     every = max(1, -(-len(loss) // CURVE_POINTS))
-    parts = [loss[start : start + every] for start in range(0, len(loss), every)]
-    return every, [significant(sum(part) / len(part)) for part in parts]
+    starts = range(0, len(loss), every)
+    parts = [loss[start : start + every] for start in starts]
+    means = running_mean(loss)
+    return {
+        "every": every,
+        "loss": [significant(sum(part) / len(part)) for part in parts],
+        "mean": [significant(means[start + len(part) - 1]) for start, part in zip(starts, parts)],
+    }

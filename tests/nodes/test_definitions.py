@@ -37,10 +37,13 @@ def test_ids_and_names_that_saved_workflows_rely_on():
 @each_node
 def test_inputs_are_the_functions_arguments(node):
     parameters = inspect.signature(getattr(node, node.FUNCTION)).parameters
-    taken = [name for name in parameters if name != "self"]
-    assert taken == list(inputs(node, "required")) + list(inputs(node, "optional")) + list(inputs(node, "hidden"))
-    with_default = {name for name in taken if parameters[name].default is not inspect.Parameter.empty}
-    assert with_default == set(inputs(node, "optional", "hidden"))
+    takes_settings = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    taken = {name: parameter for name, parameter in parameters.items() if name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD}
+    declared = {name: group for group in ("required", "optional", "hidden") for name in inputs(node, group)}
+    assert [name for name in declared if name in taken] == list(taken)
+    assert takes_settings or set(declared) == set(taken)
+    for name, parameter in taken.items():
+        assert (parameter.default is not inspect.Parameter.empty) == (declared[name] != "required"), name
 
 
 @each_node

@@ -69,7 +69,8 @@ def test_searches_from_images_and_captions_and_applies_base_to_clip(node, folder
     training_images = TrainingSet.from_images(images[:2], captions[:2])
     learnable = node("ApplSearchLoadLora").load(model, LORA, 0.6, clip)
     out = node("ApplSearchRun").run(
-        learnable[0], vae, training_images, "adamw", 4, 1e-4, 0, learnable[1], SearchSettings(batch_size=2)
+        learnable[0], vae, training_images, learnable[1], SearchSettings(batch_size=2),
+        method="adamw", samples=4, penalty=1e-4, seed=0,
     )["result"]
     expected = node("ApplSearchApply").apply(model, LORA, 1.0, 1.0, clip, block_weights=out[2])["result"]
     assert out[2].block_weights[0]["BASE"] not in (0.0, 0.6)
@@ -82,7 +83,7 @@ def test_text_encoder_keys_without_a_clip_are_refused(node, folders, checkpoint)
     model, _, vae, training_images, *_ = checkpoint
     learnable, _ = node("ApplSearchLoadLora").load(model, LORA, 0.6)
     with pytest.raises(ValueError, match="CLIP"):
-        node("ApplSearchRun").run(learnable, vae, training_images, "adamw", 4, 1e-4, 0)
+        node("ApplSearchRun").run(learnable, vae, training_images, method="adamw", samples=4, penalty=1e-4, seed=0)
 
 
 def test_the_lora_of_a_demo_result_is_found_again(node, folders):

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from appl_search import LoraSource, PreviewSettings, SearchResult, SearchSettings
+from appl_search.report.figures import draw
 from appl_search.searching.loop import Event
 from appl_search.searching.methods.quadratic import Quadratic
 from appl_search.searching.penalty_path import PenaltyPath
@@ -25,7 +26,7 @@ kept = sys.modules[f"{pack.NAME}.nodes.support.last_search"]
 panel_state = sys.modules[f"{pack.NAME}.nodes.panel.state"]
 files = sys.modules[f"{pack.NAME}.nodes.support.files"]
 SETTINGS = SearchSettings(samples=160, batch_size=2)
-RESULT = result_for((oracle.LORA_A, {}))
+RESULT = result_for((oracle.LORA_A, {"IN04": 0.5}))
 
 
 @pytest.fixture
@@ -44,8 +45,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def event(step: int) -> Event:
+    """Of a step that goes on from 0.1, 0.2 ..., with a result elsewhere."""
     rates = torch.full((1, 20), step / 10, dtype=torch.float64)
-    return Event(step, 80, 2 * step, 160, 0.1, 0.0, step / 2, rates, lambda: RESULT)
+    return Event(step, 80, 2 * step, 160, step / 10, 0.0, step / 2, rates, lambda: RESULT)
 
 
 def listening(node_id: str | None = "1:2"):
@@ -60,6 +62,18 @@ def test_the_first_message_says_what_is_searched(sent):
     assert lora["name"] == "lora_a" and len(lora["keys"]) == 20 and sum(lora["keys"]) == sum(lora["groups"].values())
     assert (first["steps"], first["total"]) == (80, 160)
     assert first["default_format"] in dict(first["formats"])
+
+
+def test_the_page_is_told_the_blocks_before_a_search_and_with_its_result(sent):
+    with listening():
+        (first,) = sent
+    for told in (first, panel_state.whole(RESULT, "a.json")):
+        names = [lora["keys"] for lora in told["loras"]] + [told["blocks"], told["about"], told["loras"][0].get("rates", told["blocks"])]
+        assert {len(one) for one in names} == {20}
+        assert told["blocks"][5] == "IN04" and told["about"][5] == "attention and convolutions at 1/16 of the picture's size"
+        covered = [section["name"] for section in told["sections"] for _ in range(section["count"])]
+        assert all(block.startswith(section) for block, section in zip(told["blocks"], covered, strict=True))
+        assert [section["first"] for section in told["sections"]] == [0, 1, 10, 11]
 
 
 def test_few_messages_are_sent_and_no_loss_is_lost(sent, monkeypatch):
@@ -91,9 +105,39 @@ def test_a_page_that_was_loaded_again_gets_all_at_once(sent):
         listener(event(1))
         listener(event(2))
         (whole,) = live.snapshots()
-        assert (whole["kind"], whole["step"], whole["loss"], whole["rates"]) == ("start", 2, [0.1, 0.1], [[0.2] * 20])
-        assert whole["errors"] == [[None, *[0.01] * 19]]
+        assert (whole["kind"], whole["step"]) == ("start", 2)
+        assert whole["loss"] == [0.1, 0.2] and whole["mean"] == pytest.approx([0.1, 0.15])
     assert live.snapshots() == []
+
+
+def test_bars_and_whiskers_are_of_the_same_block_weights(sent):
+    """Standard errors are those of the best block weights so far, so the bars must be too."""
+    with listening() as listener:
+        listener(event(1))
+        (snapshot,) = live.snapshots()
+    for told in (sent[-1], snapshot):
+        assert told["rates"] == [list(RESULT.block_weights[0].values)] and told["rates"][0][5] == 0.5
+        assert told["errors"] == [[None, *[0.01] * 19]]
+
+
+def test_the_page_draws_the_mean_curve_of_the_figures(sent):
+    losses = [1 / step for step in range(1, 601)]
+    with listening() as listener:
+        for step, loss in enumerate(losses, 1):
+            listener(replace(event(step), loss=loss))
+        (snapshot,) = live.snapshots()
+    figure = draw(_of_losses(losses), "loss", "dark", 6, 4)
+    drawn = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}["running mean"]
+    assert snapshot["mean"] == pytest.approx(drawn, rel=1e-4)
+    streamed = [mean for message in sent if message["kind"] == "step" for mean in message["mean"]]
+    assert streamed == snapshot["mean"][: len(streamed)]
+    state = panel_state.whole(_of_losses(losses), "a.json")
+    assert state["every"] == 3 and state["mean"] == pytest.approx(drawn[2::3], rel=1e-4)
+
+
+def _of_losses(losses: list[float]) -> SearchResult:
+    history = replace(RESULT.history, loss=torch.tensor(losses))
+    return replace(RESULT, history=history)
 
 
 def test_the_page_gets_the_sheet_of_previews_at_once_and_when_it_was_loaded_again(sent):

@@ -18,7 +18,10 @@ from tests import pack
 PACK = pack.load_pack()
 strip = sys.modules[f"{pack.NAME}.nodes.panel.preview_sheet"]
 search_module = sys.modules[f"{pack.NAME}.nodes.search"]
-WIDGETS = ("a zibby", "", 2, 64, 128, 2, 3.0, "euler", "normal", 5)
+WIDGETS = {
+    "prompt": "a zibby", "negative": "", "every": 2, "width": 64, "height": 128, "steps": 2, "cfg": 3.0,
+    "sampler_name": "euler", "scheduler": "normal", "picture_seed": 5,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +54,20 @@ def search(node, checkpoint, previews, samples=4, **more):
     images, captions = demo.load_images("styled_train")
     learnable = node("ApplSearchLoadLora").load(model, "[demo] style", 0.6, clip)
     return node("ApplSearchRun").run(
-        learnable[0], vae, TrainingSet.from_images(images[:2], captions[:2]), "adamw", samples, 1e-4, 0, learnable[1],
-        SearchSettings(batch_size=2, validation=0), previews=previews, **more,
+        learnable[0], vae, TrainingSet.from_images(images[:2], captions[:2]), learnable[1],
+        SearchSettings(batch_size=2, validation=0), previews=previews, method="adamw", samples=samples, penalty=1e-4, seed=0, **more,
     )  # fmt: skip
 
 
 def test_the_node_makes_the_settings_that_its_widgets_show(node):
-    (made,) = node("ApplSearchPreviews").make(*WIDGETS)
-    assert made == PreviewSettings("a zibby", "", 2, 64, 128, 2, 3.0, "euler", "normal", 5)
+    (made,) = node("ApplSearchPreviews").make(**WIDGETS)
+    assert made == PreviewSettings(
+        "a zibby", negative="", every=2, width=64, height=128, steps=2, cfg=3.0, sampler="euler", scheduler="normal", seed=5
+    )
 
 
 def test_a_search_gives_its_pictures_and_saves_a_sheet_beside_the_result(node, folders, checkpoint):
-    (settings,) = node("ApplSearchPreviews").make(*WIDGETS)
+    (settings,) = node("ApplSearchPreviews").make(**WIDGETS)
     out = search(node, checkpoint, settings)
     images = out["result"][4]
     assert tuple(images.shape) == (3, 128, 64, 3) and 0 <= images.min() and images.max() <= 1
@@ -88,7 +93,7 @@ def test_without_previews_there_is_no_sheet_and_comfyui_leaves_out_what_wants_pi
 
 
 def test_a_search_that_is_cut_off_keeps_its_pictures(node, folders, checkpoint, monkeypatch):
-    (settings,) = node("ApplSearchPreviews").make(*WIDGETS)
+    (settings,) = node("ApplSearchPreviews").make(**WIDGETS)
 
     class Cancelled(Exception):
         pass

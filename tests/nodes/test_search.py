@@ -49,7 +49,7 @@ def test_finds_applies_and_saves_block_weights(node, folders, model, learnable, 
     assert clip is None
     assert [weights.name for weights in result.block_weights] == ["a", "b"]
     assert result.samples == SAMPLES
-    assert result.settings == SearchSettings("adamw", samples=SAMPLES, batch_size=2, penalty=1e-4, seed=7)
+    assert result.settings == SearchSettings(method="adamw", samples=SAMPLES, batch_size=2, penalty=1e-4, seed=7)
     assert result.history.block_weights[0, 0].unique().tolist() == pytest.approx([0.0, 0.5])
     assert result.history.block_weights[0, 1].unique().tolist() == pytest.approx([0.0, 0.3])
     assert set(saved(folders)) == {"a+b_00001.json"}
@@ -84,7 +84,7 @@ def test_the_widgets_of_the_search_win_over_the_settings_node(node, folders, lea
     settings = SearchSettings(method="gauss-newton", samples=999, penalty=1.0, seed=1, batch_size=4, negative_penalty=3.0)
     result = run(node, learnable, training_set, settings=settings)["result"][2]
     assert result.settings == SearchSettings(
-        "adamw", samples=SAMPLES, penalty=1e-4, seed=7, batch_size=4, negative_penalty=3.0
+        method="adamw", samples=SAMPLES, penalty=1e-4, seed=7, batch_size=4, negative_penalty=3.0
     )
 
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { blocksOn, duration, plainRate, rateText, readout, short, speed, status, lossLegend } from "../../web/js/format.js";
+import { blocksOn, duration, plainRate, rateText, readout, short, speed, status, lossLegend } from "../../web/panel/format.mjs";
+import { SEVEN, TWENTY } from "./models.mjs";
 
 const lora = {
   name: "style", keys: Array.from({ length: 20 }, (_, i) => (i === 1 ? 0 : i + 1)),
@@ -33,10 +34,12 @@ test("what a search is doing", () => {
 });
 
 test("what is said of a bar", () => {
-  assert.equal(readout(lora, 5, false), "IN04: 0.5 \u00b1 0.031 \u00b7 attention and convolutions at 1/16 of the picture's size \u00b7 6 keys");
-  assert.ok(readout(lora, 0, true).startsWith("style BASE: 0.5 \u00b7 "));
-  assert.ok(readout(lora, 0, true).endsWith("1 key"));
-  assert.ok(readout(lora, 1, false).startsWith("IN00: not in this LoRA"));
+  const alone = { ...search, ...TWENTY, loras: [lora] };
+  assert.equal(readout(alone, 0, 5), "IN04: 0.5 \u00b1 0.031 \u00b7 what IN04 does \u00b7 6 keys");
+  assert.equal(readout({ ...alone, loras: [{ ...lora, name: "other" }, lora] }, 1, 0), "style BASE: 0.5 \u00b7 what BASE does \u00b7 1 key");
+  assert.equal(readout(alone, 0, 1), "IN00: not in this LoRA \u00b7 what IN00 does");
+  const small = { name: "style", keys: [1, 0, 1, 1, 1, 1, 2], rates: [0, 0, 0, 0, 0, 0, 1], errors: null };
+  assert.equal(readout({ ...search, ...SEVEN, loras: [small] }, 0, 6), "TAIL: 1 \u00b7 what TAIL does \u00b7 2 keys");
 });
 
 test("blocks that are on", () => {

@@ -1,40 +1,40 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BLOCKS, description, shortName } from "../../web/js/blocks.js";
-import { barAt, layout, leastHeight, sheetHeight } from "../../web/js/layout.js";
+import { description, shortName } from "../../web/panel/blocks.mjs";
+import { barAt, layout, leastHeight, sheetHeight } from "../../web/panel/layout.mjs";
+import { SEVEN, TWENTY } from "./models.mjs";
 
-const sizes = [[300, 1], [420, 2], [900, 5]];
+const sizes = [[300, 1, TWENTY], [420, 2, TWENTY], [900, 5, TWENTY], [420, 2, SEVEN]];
 
-test("there are 20 blocks, each described and labelled", () => {
-  assert.equal(BLOCKS.length, 20);
-  assert.deepEqual([BLOCKS[0], BLOCKS[1], BLOCKS[9], BLOCKS[10], BLOCKS[11], BLOCKS[19]], ["BASE", "IN00", "IN08", "MID", "OUT00", "OUT08"]);
-  BLOCKS.forEach((_, block) => assert.ok(description(block)));
-  assert.deepEqual([0, 1, 9, 10, 19].map(shortName), ["", "0", "8", "", "8"]);
+test("blocks are numbered within their sections and described by the server", () => {
+  assert.deepEqual([0, 1, 9, 10, 11, 19].map((block) => shortName(TWENTY.sections, block)), ["", "0", "8", "", "0", "8"]);
+  assert.deepEqual(SEVEN.blocks.map((_, block) => shortName(SEVEN.sections, block)), ["0", "1", "0", "1", "2", "3", ""]);
+  assert.equal(description(SEVEN, 2), "what BODY00 does");
 });
 
-for (const [width, loras] of sizes) {
-  test(`${loras} rows in ${width} pixels: nothing overlaps or leaves the figure`, () => {
+for (const [width, loras, { blocks, sections }] of sizes) {
+  test(`${loras} rows of ${blocks.length} in ${width} pixels: nothing overlaps or leaves the figure`, () => {
     const height = leastHeight(loras);
-    const where = layout(width, height, loras);
+    const where = layout(width, height, loras, sections);
     const boxes = [...where.rows.flatMap((row) => [row.title, row.plot]), where.axis, where.lossTitle, where.loss];
     for (let i = 1; i < boxes.length; i++) assert.ok(boxes[i].y >= boxes[i - 1].y + boxes[i - 1].height - 1e-9);
     const last = boxes[boxes.length - 1];
     assert.ok(last.y + last.height < height);
-    assert.equal(where.slots.length, 20);
-    for (let i = 1; i < 20; i++) assert.ok(where.slots[i].x >= where.slots[i - 1].x + where.slots[i - 1].width - 1e-9);
-    assert.ok(where.slots[19].x + where.slots[19].width <= width);
+    assert.equal(where.slots.length, blocks.length);
+    for (let i = 1; i < blocks.length; i++) assert.ok(where.slots[i].x >= where.slots[i - 1].x + where.slots[i - 1].width - 1e-9);
+    assert.ok(where.slots.at(-1).x + where.slots.at(-1).width <= width);
   });
 }
 
 test("more height goes to the bars", () => {
-  const small = layout(400, leastHeight(2), 2);
-  const large = layout(400, leastHeight(2) + 100, 2);
+  const small = layout(400, leastHeight(2), 2, TWENTY.sections);
+  const large = layout(400, leastHeight(2) + 100, 2, TWENTY.sections);
   assert.equal(large.rows[0].plot.height, small.rows[0].plot.height + 50);
   assert.equal(large.loss.height, small.loss.height);
 });
 
 test("the bar under the pointer is the one drawn there", () => {
-  const where = layout(400, leastHeight(2), 2);
+  const where = layout(400, leastHeight(2), 2, TWENTY.sections);
   for (const block of [0, 1, 10, 19]) {
     const slot = where.slots[block];
     assert.deepEqual(barAt(where, slot.x + slot.width / 2, where.rows[1].plot.y + 5), { lora: 1, block });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { short } from "../../web/js/format.js";
-import { bucketMeans, curveDomain, linear, nearestPenalty, rateDomain, runningMean, ticks } from "../../web/js/scales.js";
+import { short } from "../../web/panel/format.mjs";
+import { bucketMeans, curveDomain, linear, nearestPenalty, rateDomain, ticks } from "../../web/lib/scales.mjs";
 
 test("a linear map takes ends to ends, and a point to the start", () => {
   const y = linear(0, 2, 100, 0);
@@ -44,12 +44,6 @@ test("a curve that hardly moves looks flat, and its ticks can be told apart", ()
 test("buckets keep the mean", () => {
   assert.deepEqual(bucketMeans([1, 2, 3], 3), [1, 2, 3]);
   assert.deepEqual(bucketMeans([1, 3, 5, 7, 9], 3), [2, 6, 9]);
-});
-
-test("the running mean of a line is the line, ends included", () => {
-  assert.deepEqual(runningMean([1, 2, 3, 4, 5], 3), [1, 2, 3, 4, 5]);
-  assert.deepEqual(runningMean([0, 3, 0], 3), [0, 1, 0]);
-  assert.deepEqual(runningMean([], 3), []);
 });
 
 test("the nearest penalty is so in the logarithm", () => {

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ended, Store } from "../../web/js/store.js";
-import { atPoint } from "../../web/js/path_view.js";
+import { ended, Store } from "../../web/panel/store.mjs";
+import { atPoint } from "../../web/panel/path_view.mjs";
+import { SEVEN } from "./models.mjs";
 
 const head = { node: "5", workflow: "w", prompt: "p" };
-const start = { ...head, kind: "start", loras: [{ name: "a", keys: [1], groups: {}, sha256: "" }], rates: [[0.5]], method: "adamw", penalty: 0, steps: 4, total: 8, formats: [["inspire", "Inspire"]], default_format: "inspire" };
-const step = (number, loss) => ({ ...head, kind: "step", step: number, samples: 2 * number, seconds: number, loss, rates: [[number]], errors: [[number / 10]] });
+const start = { ...head, kind: "start", loras: [{ name: "a", keys: [1], groups: {}, sha256: "" }], rates: [[0.5]], method: "adamw", penalty: 0, steps: 4, total: 8, formats: [["inspire", "Inspire"]], default_format: "inspire", ...SEVEN };
+const step = (number, loss) => ({ ...head, kind: "step", step: number, samples: 2 * number, seconds: number, loss, mean: loss.map((value) => value + 1), rates: [[number]], errors: [[number / 10]] });
 const state = { loras: [{ name: "a", rates: [0.9] }], loss: [1], every: 2, samples: 8, total: 8, file: "a.json" };
 
 test("deltas add up", () => {
@@ -14,7 +15,8 @@ test("deltas add up", () => {
   store.receive(step(1, [0.3]));
   const { search } = store.receive(step(3, [0.2, 0.1]));
   assert.deepEqual(search.loss, [0.3, 0.2, 0.1]);
-  assert.deepEqual([search.formats, search.default_format], [start.formats, "inspire"]);
+  assert.deepEqual(search.mean, [1.3, 1.2, 1.1]);
+  assert.deepEqual([search.formats, search.default_format, search.blocks, search.sections, search.about], [start.formats, "inspire", SEVEN.blocks, SEVEN.sections, SEVEN.about]);
   assert.deepEqual([search.step, search.samples, search.seconds, search.running], [3, 6, 3, true]);
   assert.deepEqual(search.loras[0].rates, [3]);
   assert.deepEqual(search.loras[0].errors, [0.3]);
@@ -23,9 +25,10 @@ test("deltas add up", () => {
 test("a step without its start is reported, a snapshot mends it", () => {
   const store = new Store();
   assert.equal(store.receive(step(2, [0.1])), null);
-  store.receive({ ...start, step: 2, samples: 4, seconds: 2, loss: [0.3, 0.2], rates: [[2]], errors: [[0.2]] });
+  store.receive({ ...start, step: 2, samples: 4, seconds: 2, loss: [0.3, 0.2], mean: [0.3, 0.25], rates: [[2]], errors: [[0.2]] });
   assert.deepEqual(store.entries()[0].search.loras[0].errors, [0.2]);
   assert.deepEqual(store.receive(step(3, [0.1])).search.loss, [0.3, 0.2, 0.1]);
+  assert.deepEqual(store.entries()[0].search.mean, [0.3, 0.25, 1.1]);
 });
 
 test("preview pictures come with a message of their own, in a snapshot and with the end", () => {

@@ -1,9 +1,9 @@
 /** Draws a search on a plain canvas. Knows nothing of ComfyUI. */
 
-import { BLOCKS, SECTIONS, shortName } from "./blocks.js";
-import { lossLegend, rateText, short } from "./format.js";
-import { bucketMeans, curveDomain, linear, rateDomain, runningMean, ticks } from "./scales.js";
-import { t } from "./words.js";
+import { shortName } from "./blocks.mjs";
+import { lossLegend, rateText, short } from "./format.mjs";
+import { bucketMeans, curveDomain, linear, rateDomain, ticks } from "../lib/scales.mjs";
+import { t } from "../lib/words.mjs";
 
 /**
  * @typedef {object} Theme
@@ -17,14 +17,13 @@ import { t } from "./words.js";
 /** @typedef {{lora: number, block: number}|null} Focus */
 
 const BAR = 0.72; // of a column
-const BATCHES_PER_MEAN = 8; // the running mean's window, as a share of the curve: 1/8
 const SMALL = 11;
 const DASH = [5, 4]; // of the line for the best single strength
 
 /**
  * @param {CanvasRenderingContext2D} ctx scaled so that its unit is a pixel of the page
- * @param {import("./layout.js").Layout} where
- * @param {import("./store.js").Search} search
+ * @param {import("./layout.mjs").Layout} where
+ * @param {import("./store.mjs").Search} search
  * @param {Theme} theme
  * @param {Focus} focus the bar to mark
  */
@@ -46,7 +45,7 @@ export function drawChart(ctx, where, search, theme, focus) {
       else drawAbsent(ctx, slot, y(0), theme);
     });
   });
-  drawBlockNames(ctx, where, loras, theme);
+  drawBlockNames(ctx, where, search, theme);
   drawLoss(ctx, where, search, theme);
 }
 
@@ -124,19 +123,19 @@ function drawAbsent(ctx, slot, zero, theme) {
   stroke(ctx, [[middle - arm, zero - 8 + arm], [middle + arm, zero - 8 - arm]]);
 }
 
-function drawBlockNames(ctx, where, loras, theme) {
+function drawBlockNames(ctx, where, { loras, blocks, sections }, theme) {
   const numbers = where.axis.y + 9;
   const names = where.axis.y + 23;
   const wide = where.slots[0].width >= 9;
-  BLOCKS.forEach((_, block) => {
+  blocks.forEach((_, block) => {
     const slot = where.slots[block];
     const there = loras.some((lora) => lora.keys[block]);
     ctx.font = font(theme);
-    if (wide) write(ctx, shortName(block), slot.x + slot.width / 2, numbers, there ? theme.text : theme.quiet, "center");
+    if (wide) write(ctx, shortName(sections, block), slot.x + slot.width / 2, numbers, there ? theme.text : theme.quiet, "center");
   });
   ctx.lineWidth = 1;
   ctx.strokeStyle = theme.line;
-  for (const { name, first, count } of SECTIONS) {
+  for (const { name, first, count } of sections) {
     const from = where.slots[first].x;
     const to = where.slots[first + count - 1].x + where.slots[first].width;
     const there = loras.some((lora) => lora.keys.slice(first, first + count).some(Boolean));
@@ -148,9 +147,7 @@ function drawBlockNames(ctx, where, loras, theme) {
 
 function drawLoss(ctx, where, search, theme) {
   const { loss: box, lossTitle } = where;
-  const window = Math.max(3, Math.ceil(search.loss.length / BATCHES_PER_MEAN));
-  const means = runningMean(search.loss, window);
-  const now = means.length ? ` ${short(means[means.length - 1])}` : "";
+  const now = search.mean.length ? ` ${short(search.mean[search.mean.length - 1])}` : "";
   const middle = lossTitle.y + lossTitle.height / 2 - 1;
   ctx.font = font(theme, "600");
   write(ctx, t("Loss") + now, lossTitle.x, middle, theme.text);
@@ -158,7 +155,7 @@ function drawLoss(ctx, where, search, theme) {
   ctx.font = font(theme);
   write(ctx, fitted(ctx, lossLegend(search.single), room), box.x + box.width, middle, theme.quiet, "right");
 
-  const domain = curveDomain([...search.loss, ...means, ...(search.single ? [search.single.loss] : [])]);
+  const domain = curveDomain([...search.loss, ...search.mean, ...(search.single ? [search.single.loss] : [])]);
   const y = linear(domain[0], domain[1], box.y + box.height, box.y);
   ctx.lineWidth = 1;
   for (const value of search.loss.length ? ticks(domain[0], domain[1], 3) : []) {
@@ -183,7 +180,7 @@ function drawLoss(ctx, where, search, theme) {
   ctx.globalAlpha = 0.55;
   curve(ctx, search.loss, points, box, y, theme.quiet, 1);
   ctx.globalAlpha = 1;
-  curve(ctx, means, points, box, y, theme.series[0], 2);
+  curve(ctx, search.mean, points, box, y, theme.series[0], 2);
   if (search.single) {
     ctx.strokeStyle = theme.text;
     ctx.lineWidth = 1.25;

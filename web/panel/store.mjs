@@ -5,7 +5,7 @@
  * @property {string} name
  * @property {string} sha256
  * @property {Record<string, number>} groups keys by part of the U-Net, for the server to write strings
- * @property {number[]} keys how many each of the 20 blocks has
+ * @property {number[]} keys how many each block has
  * @property {number[]} rates
  * @property {(number|null)[]|null} errors
  * @property {Record<string, {text: string, notes: string[]}>|null} strings in every format, once the search has ended
@@ -15,9 +15,10 @@
 /** @typedef {{strengths: number[], loss: number}} Single the best that one strength for each LoRA could do */
 /** @typedef {{penalty: number, loss: number, rates: number[][], errors: (number|null)[][]}} PathPoint */
 /**
- * @typedef {object} Search
+ * @typedef {object} Progress
  * @property {Lora[]} loras
  * @property {number[]} loss means of `every` steps each
+ * @property {number[]} mean the loss's running mean, of as many points
  * @property {number} every
  * @property {number} step
  * @property {number} steps
@@ -38,6 +39,7 @@
  * @property {[string, string][]} formats names and labels
  * @property {string} default_format
  */
+/** @typedef {import("./blocks.mjs").Blocks & Progress} Search */
 /** @typedef {{node: string, workflow: string|null, prompt: string|null, search: Search|null}} Entry */
 
 /**
@@ -107,18 +109,19 @@ function keyOf({ workflow, node }) {
 
 /** @returns {Search} */
 function started(message) {
-  const { loras, rates, errors, method, penalty, steps, total, formats, default_format } = message;
+  const { loras, rates, errors, method, penalty, steps, total, formats, default_format, blocks, sections, about } = message;
   return {
     loras: loras.map((lora, i) => ({ ...lora, rates: rates[i], errors: errors?.[i] ?? null, strings: null })),
-    loss: [...(message.loss ?? [])], every: 1,
+    loss: [...(message.loss ?? [])], mean: [...(message.mean ?? [])], every: 1,
     step: message.step ?? 0, steps, samples: message.samples ?? 0, total, seconds: message.seconds ?? 0,
-    method, penalty, formats, default_format,
+    method, penalty, formats, default_format, blocks, sections, about,
     running: true, finishing: false, cutOff: false, previews: message.previews ?? null,
   };
 }
 
 function step(search, message) {
   search.loss.push(...message.loss);
+  search.mean.push(...message.mean);
   for (const name of ["step", "samples", "seconds", "single"]) search[name] = message[name];
   search.loras.forEach((lora, i) => Object.assign(lora, { rates: message.rates[i], errors: message.errors[i] }));
 }

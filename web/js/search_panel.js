@@ -2,10 +2,10 @@
 
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
-import { make } from "./dom.js";
-import { Panel } from "./panel.js";
-import { ended, Store } from "./store.js";
-import { loadWords, t } from "./words.js";
+import { make } from "../../../api/appl_search/web/lib/dom.mjs";
+import { Panel } from "../../../api/appl_search/web/panel/panel.mjs";
+import { ended, Store } from "../../../api/appl_search/web/panel/store.mjs";
+import { loadWords, t } from "../../../api/appl_search/web/lib/words.mjs";
 
 const NODE = "ApplSearchRun";
 const PROPERTY = "appl_search_result"; // the file of the last search: all that a workflow keeps of it
@@ -19,7 +19,7 @@ const store = new Store();
 const panels = new Map();
 /** @type {Map<string, Element>} panels of nodes that have just gone, by the node's id */
 const leftovers = new Map();
-/** @type {Map<string, Promise<import("./store.js").Search>>} by file */
+/** @type {Map<string, Promise<import("../../../api/appl_search/web/panel/store.mjs").Search>>} by file */
 const saved = new Map();
 
 async function fetchJson(path, body) {
@@ -89,7 +89,7 @@ function fit(node, panel) {
   node.setDirtyCanvas?.(true, true);
 }
 
-/** Shows what changed, where it can be seen. @param {import("./store.js").Entry|null} entry */
+/** Shows what changed, where it can be seen. @param {import("../../../api/appl_search/web/panel/store.mjs").Entry|null} entry */
 function showEntry(entry) {
   if (!entry || !isOfOpenWorkflow(entry)) return;
   const node = nodeOf(entry.node);
@@ -139,7 +139,7 @@ function addPanel(node) {
       if (!finishing) throw new Error(t("This search is not running any more."));
     },
     choose: (penalty) => choose(node, penalty, panel.search),
-    strings: (loras) => fetchJson("strings", { loras: loras.map(({ name, sha256, groups, rates, errors }) => ({ name, sha256, groups, rates, errors })) }),
+    strings: (loras) => fetchJson("strings", { loras: loras.map(({ strings, ...lora }) => lora) }),
     address: ({ filename, subfolder, type }) => api.apiURL(`/view?${new URLSearchParams({ filename, subfolder, type })}`),
     failed,
   });

@@ -2,8 +2,8 @@
 
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
-import { make } from "./dom.js";
-import { t } from "./words.js";
+import { make } from "../../../api/appl_search/web/lib/dom.mjs";
+import { t } from "../../../api/appl_search/web/lib/words.mjs";
 
 const NODES = new Set([
   "ApplSearchToString", "ApplSearchTrainingImages", "ApplSearchApply", "ApplSearchToLBW", "ApplSearchBake",

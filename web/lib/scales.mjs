@@ -86,21 +86,6 @@ export function bucketMeans(values, most) {
 }
 
 /**
- * For each value the mean of itself and those around it; the window shrinks at both ends.
- * @param {number[]} values
- * @param {number} window how many values, at least 1
- */
-export function runningMean(values, window) {
-  const sums = [0];
-  for (const value of values) sums.push(sums[sums.length - 1] + value);
-  const half = Math.floor(window / 2);
-  return values.map((_, i) => {
-    const reach = Math.min(half, i, values.length - 1 - i);
-    return (sums[i + reach + 1] - sums[i - reach]) / (2 * reach + 1);
-  });
-}
-
-/**
  * The index of the value nearest to a penalty. Penalties are compared as their logarithms.
  * @param {number[]} penalties
  */

@@ -1,11 +1,10 @@
 /** The chart on the page: sharp at every size, and open to pointer, keyboard and screen reader. */
 
-import { BLOCKS } from "./blocks.js";
-import { drawChart } from "./chart.js";
-import { blocksOn, plainRate, readout } from "./format.js";
-import { barAt, heightFor, layout } from "./layout.js";
-import { themeOf } from "./theme.js";
-import { t } from "./words.js";
+import { drawChart } from "./chart.mjs";
+import { blocksOn, plainRate, readout } from "./format.mjs";
+import { barAt, heightFor, layout } from "./layout.mjs";
+import { themeOf } from "./theme.mjs";
+import { t } from "../lib/words.mjs";
 
 const SHARPNESS = [0.5, 4]; // canvas pixels for one of the element's own, at least and at most
 const FIGURE = { width: 960, plot: 150, title: 30, margin: 12, scale: 2 };
@@ -13,11 +12,11 @@ const FIGURE = { width: 960, plot: 150, title: 30, margin: 12, scale: 2 };
 export class ChartView {
   #canvas = document.createElement("canvas");
   #empty = document.createElement("div");
-  /** @type {import("./store.js").Search|null} */
+  /** @type {import("./store.mjs").Search|null} */
   #search = null;
-  /** @type {import("./layout.js").Layout|null} */
+  /** @type {import("./layout.mjs").Layout|null} */
   #layout = null;
-  /** @type {import("./chart.js").Focus} */
+  /** @type {import("./chart.mjs").Focus} */
   #focus = null;
   #frame = 0;
   #resizes = new ResizeObserver(() => this.redraw());
@@ -46,7 +45,7 @@ export class ChartView {
     this.#resizes.observe(this.element);
   }
 
-  /** @param {import("./store.js").Search|null} search */
+  /** @param {import("./store.mjs").Search|null} search */
   show(search) {
     this.#search = search;
     this.#empty.hidden = search !== null;
@@ -83,7 +82,7 @@ export class ChartView {
     // The chart clears its own place, so the page's colour comes behind it afterwards.
     ctx.save();
     ctx.translate(margin, margin + above);
-    drawChart(ctx, layout(width, height, this.#search.loras.length), this.#search, theme, null);
+    drawChart(ctx, layout(width, height, this.#search.loras.length, this.#search.sections), this.#search, theme, null);
     ctx.restore();
     ctx.font = `600 15px ${theme.font}`;
     ctx.fillStyle = theme.text;
@@ -113,7 +112,7 @@ export class ChartView {
     }
     const theme = themeOf(this.element.parentElement);
     this.element.parentElement.style.setProperty("--appl-search-accent", theme.series[0]);
-    this.#layout = layout(width, height, this.#search.loras.length);
+    this.#layout = layout(width, height, this.#search.loras.length, this.#search.sections);
     drawChart(ctx, this.#layout, this.#search, theme, this.#focus);
   }
 
@@ -140,7 +139,7 @@ export class ChartView {
     const summary = loras ? blocksOn(loras) : "";
     this.#canvas.setAttribute("aria-label", loras ? `${loras.map((lora) => lora.name).join(", ")}: ${summary}` : t("No search yet"));
     const { lora, block } = this.#focus ?? {};
-    const text = this.#focus ? readout(loras[lora], block, loras.length > 1) : summary && t("{0}. Point at a bar for more; a click copies its rate.", summary);
+    const text = this.#focus ? readout(this.#search, lora, block) : summary && t("{0}. Point at a bar for more; a click copies its rate.", summary);
     this.readout.textContent = note ? `${note} \u00b7 ${text}` : text;
   }
 
@@ -153,7 +152,7 @@ export class ChartView {
 
   #onKey(event) {
     if (!this.#search || event.ctrlKey || event.metaKey || event.altKey) return;
-    const last = { lora: this.#search.loras.length - 1, block: BLOCKS.length - 1 };
+    const last = { lora: this.#search.loras.length - 1, block: this.#search.blocks.length - 1 };
     const at = this.#focus;
     const to = (lora, block) => () => this.#focusOn({
       lora: Math.min(last.lora, Math.max(0, lora)), block: Math.min(last.block, Math.max(0, block)),

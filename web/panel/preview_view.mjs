@@ -1,15 +1,15 @@
 /** The sheet of preview pictures; a click opens it in full. */
 
-import { make } from "./dom.js";
-import { sheetHeight } from "./layout.js";
-import { t } from "./words.js";
+import { make } from "../lib/dom.mjs";
+import { sheetHeight } from "./layout.mjs";
+import { t } from "../lib/words.mjs";
 
 export class PreviewView {
   #address;
-  /** @type {import("./store.js").Sheet|null} */
+  /** @type {import("./store.mjs").Sheet|null} */
   #sheet = null;
 
-  /** @param {(file: import("./store.js").File) => string} address */
+  /** @param {(file: import("./store.mjs").File) => string} address */
   constructor(address) {
     this.#address = address;
     this.image = make("img", { draggable: false });
@@ -21,7 +21,7 @@ export class PreviewView {
     return this.#sheet ? sheetHeight(this.#sheet) : 0;
   }
 
-  /** @param {import("./store.js").Sheet|null} sheet */
+  /** @param {import("./store.mjs").Sheet|null} sheet */
   show(sheet) {
     this.#sheet = sheet;
     this.element.hidden = !sheet;

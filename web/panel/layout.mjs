@@ -1,7 +1,5 @@
 /** Where everything in the figure is, in pixels. Knows nothing of canvases. */
 
-import { SECTIONS } from "./blocks.js";
-
 /** @typedef {{x: number, y: number, width: number, height: number}} Box */
 /** @typedef {{title: Box, plot: Box}} Row */
 /** @typedef {{rows: Row[], slots: {x: number, width: number}[], axis: Box, lossTitle: Box, loss: Box, width: number, height: number}} Layout */
@@ -48,9 +46,10 @@ export function sheetHeight({ width, height }) {
  * @param {number} width
  * @param {number} height
  * @param {number} loras how many rows of bars
+ * @param {import("./blocks.mjs").Section[]} sections of the columns
  * @returns {Layout}
  */
-export function layout(width, height, loras) {
+export function layout(width, height, loras, sections) {
   const count = Math.max(1, loras);
   const inner = Math.max(0, width - LEFT - RIGHT);
   const plot = Math.max(leastPlot(count), (height - heightFor(count, 0)) / count);
@@ -62,7 +61,7 @@ export function layout(width, height, loras) {
   const below = rows[count - 1].plot.y + plot;
   return {
     rows,
-    slots: slots(inner),
+    slots: slots(inner, sections),
     axis: across(below, AXIS),
     lossTitle: across(below + AXIS, TITLE),
     loss: across(below + AXIS + TITLE, LOSS),
@@ -71,10 +70,11 @@ export function layout(width, height, loras) {
   };
 }
 
-/** The 20 columns: sections apart from each other, all columns alike. */
-function slots(inner) {
-  const width = inner / (20 + SECTION_GAP * (SECTIONS.length - 1));
-  return SECTIONS.flatMap(({ first, count }, section) =>
+/** A column for each block: sections apart from each other, all columns alike. */
+function slots(inner, sections) {
+  const { first: before, count: more } = sections[sections.length - 1];
+  const width = inner / (before + more + SECTION_GAP * (sections.length - 1));
+  return sections.flatMap(({ first, count }, section) =>
     Array.from({ length: count }, (_, i) => ({ x: LEFT + width * (first + i + SECTION_GAP * section), width })));
 }
 

@@ -1,6 +1,6 @@
 /** Text to the clipboard, files to the download folder. */
 
-import { t } from "./words.js";
+import { t } from "./words.mjs";
 
 /** Puts a text into the clipboard. Throws when the browser does not let it. */
 export async function copyText(text) {

@@ -1,20 +1,20 @@
 /** The panel of one search node: chart, slider and strings. Knows nothing of ComfyUI; its actions do. */
 
-import { ChartView } from "./chart_view.js";
-import { make, setChoices } from "./dom.js";
-import { short, status } from "./format.js";
-import { copyText, download } from "./handing_out.js";
-import { leastHeight } from "./layout.js";
-import { atPoint, PathView } from "./path_view.js";
-import { PreviewView } from "./preview_view.js";
-import { t } from "./words.js";
+import { ChartView } from "./chart_view.mjs";
+import { make, setChoices } from "../lib/dom.mjs";
+import { short, status } from "./format.mjs";
+import { copyText, download } from "../lib/handing_out.mjs";
+import { leastHeight } from "./layout.mjs";
+import { atPoint, PathView } from "./path_view.mjs";
+import { PreviewView } from "./preview_view.mjs";
+import { t } from "../lib/words.mjs";
 
 /**
  * @typedef {object} Actions what only the page around the panel can do
  * @property {() => Promise<void>} finish ends the search with what it has
  * @property {(penalty: number|null) => void} choose a point of the path for the next run
- * @property {(loras: import("./store.js").Lora[]) => Promise<Record<string, {text: string, notes: string[]}>[]>} strings
- * @property {(file: import("./store.js").File) => string} address of a file
+ * @property {(loras: import("./store.mjs").Lora[]) => Promise<Record<string, {text: string, notes: string[]}>[]>} strings
+ * @property {(file: import("./store.mjs").File) => string} address of a file
  * @property {(error: Error) => void} failed tells the user
  */
 
@@ -24,11 +24,11 @@ const GAP = 8;
 const STRINGS_WAIT = 80; // milliseconds without a move of the slider before the server is asked
 
 export class Panel {
-  /** @type {import("./store.js").Search|null} */
+  /** @type {import("./store.mjs").Search|null} */
   #search = null;
   /** @type {Record<string, {text: string, notes: string[]}>[]|null} those of the point that is shown */
   #strings = null;
-  /** @type {{search: import("./store.js").Search|null, point: number|null}} what they are of */
+  /** @type {{search: import("./store.mjs").Search|null, point: number|null}} what they are of */
   #stringsOf = { search: null, point: null };
   #timer = 0;
   #asked = 0;
@@ -75,7 +75,7 @@ export class Panel {
   }
 
   /**
-   * @param {import("./store.js").Search|null} search
+   * @param {import("./store.mjs").Search|null} search
    * @param {number|null} chosen the penalty that the next run will use, null for the one searched with
    */
   show(search, chosen) {

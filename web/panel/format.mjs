@@ -1,7 +1,7 @@
 /** Numbers and states as people read them. */
 
-import { BLOCKS, description } from "./blocks.js";
-import { t } from "./words.js";
+import { description } from "./blocks.mjs";
+import { t } from "../lib/words.mjs";
 
 /** A rate to read: three decimals and a real minus sign. */
 export function rateText(rate) {
@@ -37,7 +37,7 @@ export function speed(samples, seconds) {
 
 /**
  * The line above the chart.
- * @param {import("./store.js").Search|null} search
+ * @param {import("./store.mjs").Search|null} search
  */
 export function status(search) {
   if (!search) return t("No search yet");
@@ -55,17 +55,19 @@ export function status(search) {
 
 /**
  * What is said of one bar.
- * @param {{name: string, keys: number[], rates: number[], errors: (number|null)[]|null}} lora
- * @param {number} block
- * @param {boolean} nameIt whether there are several LoRAs
+ * @param {import("./store.mjs").Search} search
+ * @param {number} index of the LoRA, which is named when there are several
+ * @param {number} block its index
  */
-export function readout(lora, block, nameIt) {
+export function readout(search, index, block) {
+  const lora = search.loras[index];
   const keys = lora.keys[block];
-  const title = nameIt ? `${lora.name} ${BLOCKS[block]}` : BLOCKS[block];
-  if (!keys) return `${title}: ${t("not in this LoRA")} \u00b7 ${description(block)}`;
+  const name = search.blocks[block];
+  const title = search.loras.length > 1 ? `${lora.name} ${name}` : name;
+  if (!keys) return `${title}: ${t("not in this LoRA")} \u00b7 ${description(search, block)}`;
   const error = lora.errors?.[block];
   const rate = rateText(lora.rates[block]) + (error == null ? "" : ` \u00b1 ${rateText(error)}`);
-  return `${title}: ${rate} \u00b7 ${description(block)} \u00b7 ${keys === 1 ? t("1 key") : t("{0} keys", keys)}`;
+  return `${title}: ${rate} \u00b7 ${description(search, block)} \u00b7 ${keys === 1 ? t("1 key") : t("{0} keys", keys)}`;
 }
 
 /** How many blocks are on, of those that the LoRAs have. */
@@ -82,7 +84,7 @@ export function blocksOn(loras) {
 
 /**
  * What the lines of the loss are.
- * @param {import("./store.js").Single|null|undefined} single
+ * @param {import("./store.mjs").Single|null|undefined} single
  */
 export function lossLegend(single) {
   if (!single) return t("batches and their running mean");

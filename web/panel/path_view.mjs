@@ -1,15 +1,15 @@
 /** The slider along a search's penalty path, from "faithful" to "few blocks". */
 
-import { make } from "./dom.js";
-import { blocksOn, short } from "./format.js";
-import { nearestPenalty } from "./scales.js";
-import { t } from "./words.js";
+import { make } from "../lib/dom.mjs";
+import { blocksOn, short } from "./format.mjs";
+import { nearestPenalty } from "../lib/scales.mjs";
+import { t } from "../lib/words.mjs";
 
 /**
  * A search with the block weights of a point of its path.
- * @param {import("./store.js").Search} search
+ * @param {import("./store.mjs").Search} search
  * @param {number|null} point null for the one that was searched with
- * @returns {import("./store.js").Search}
+ * @returns {import("./store.mjs").Search}
  */
 export function atPoint(search, point) {
   if (point === null) return search;
@@ -22,7 +22,7 @@ export function atPoint(search, point) {
 }
 
 export class PathView {
-  /** @type {import("./store.js").Search|null} */
+  /** @type {import("./store.mjs").Search|null} */
   #search = null;
   #chosen = null;
   #actions;
@@ -42,7 +42,7 @@ export class PathView {
   }
 
   /**
-   * @param {import("./store.js").Search|null} search
+   * @param {import("./store.mjs").Search|null} search
    * @param {number|null} chosen the penalty that the next run will use, null for the one searched with
    */
   show(search, chosen) {

@@ -1,0 +1,120 @@
+"""The settings of a search."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+
+from .declaration import ADVANCED, LOADER, SEARCH, Switch, check, require, setting
+
+METHODS = ("gauss-newton", "adamw")
+LR_SCHEDULES = ("constant", "cosine")
+USE_BOUNDS = Switch("use_bounds", help="Keep every rate between minimum and maximum.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """Settings of one search. Bad values raise ValueError with the field, the value and what is allowed.
+
+    A sample is one draw of an image, a timestep and noise. A new setting goes to the end of its group, with
+    ``added_later``: saved workflows know widgets by their position.
+    """
+
+    method: str = setting(
+        "gauss-newton",
+        help="gauss-newton needs the fewest samples. adamw is the published algorithm.",
+        group=SEARCH, choices=METHODS,
+    )  # fmt: skip
+    samples: int = setting(
+        320,
+        help="How often the model is asked to denoise a training image, at most: gauss-newton stops earlier when more would "
+        "hardly help. 320 are enough for one LoRA; give two or more LoRAs some 500.",
+        group=SEARCH, minimum=1, widget={"max": 1_000_000},
+    )  # fmt: skip
+    penalty: float = setting(
+        1e-4,
+        help="Price of each rate's size in the loss. More switches off more blocks; 0 searches for the lowest loss alone.",
+        group=SEARCH, minimum=0, step=0.00001, widget={"max": 1.0},
+    )  # fmt: skip
+    seed: int = setting(
+        0,
+        help="Of the noise and timesteps. The same seed, model and images give the same result.",
+        group=SEARCH, minimum=0, maximum=2**64 - 1, widget={"control_after_generate": True},
+    )  # fmt: skip
+    batch_size: int = setting(
+        16,
+        help="Samples in one step. Less needs less memory; more makes each step surer, and fewer of them.",
+        group=ADVANCED, minimum=1, widget={"max": 1024},
+    )  # fmt: skip
+    negative_penalty: float = setting(
+        10.0,
+        help="How much more the penalty weighs on negative rates, on top of its weight on all: 10 makes them cost 11 times "
+        "as much.",
+        group=ADVANCED, minimum=0, step=0.1, widget={"max": 1000.0},
+    )  # fmt: skip
+    minimum: float | None = setting(
+        None,
+        help="The lowest rate allowed.",
+        group=ADVANCED, switch=USE_BOUNDS, step=0.01, widget={"default": 0.0, "min": -10.0, "max": 10.0},
+    )  # fmt: skip
+    maximum: float | None = setting(
+        None,
+        help="The highest rate allowed.",
+        group=ADVANCED, switch=USE_BOUNDS, step=0.01, widget={"default": 1.0, "min": -10.0, "max": 10.0},
+    )  # fmt: skip
+    min_snr_gamma: float | None = setting(
+        None,
+        help="Weights the loss of each timestep by min-SNR-gamma, as trainers do (5 is usual). 0: no weighting.",
+        group=ADVANCED, above=0, none_as=0.0, step=0.1, widget={"min": 0.0, "max": 100.0},
+    )  # fmt: skip
+    learning_rate: float = setting(
+        0.1,
+        help="The learning rate, of the method adamw only.",
+        group=ADVANCED, above=0, step=0.0001, widget={"min": 0.0001, "max": 10.0},
+    )  # fmt: skip
+    lr_schedule: str = setting(
+        "cosine",
+        help="How the learning rate goes over the search: falling to 0 along a cosine, or constant. Of the method adamw only.",
+        group=ADVANCED, choices=LR_SCHEDULES,
+    )  # fmt: skip
+    weight_decay: float = setting(
+        0.0,
+        help="Pull of every rate towards 0. Of the method adamw only.",
+        group=ADVANCED, minimum=0, step=0.001, widget={"max": 1.0},
+    )  # fmt: skip
+    tolerance: float = setting(
+        5e-4,
+        help="gauss-newton stops before its samples are used up when more of them can be expected to lower the loss by less "
+        "than this part of it. 0: never.",
+        group=ADVANCED, minimum=0, step=0.0001, added_later=True, widget={"max": 0.1, "round": False},
+    )  # fmt: skip
+    validation: int = setting(
+        64,
+        help="Fresh samples on which adamw compares its last rates with the mean of the later ones, and takes the better. "
+        "0: the last ones. Of the method adamw only.",
+        group=ADVANCED, minimum=0, added_later=True, widget={"max": 10000},
+    )  # fmt: skip
+    init: float = setting(
+        0.5,
+        help="The rate that the search starts from in every block, and the LoRA's strength until then.",
+        group=LOADER, step=0.01, widget={"min": -10.0, "max": 10.0},
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.minimum is not None and self.maximum is not None:
+            require(self, "minimum", self.minimum <= self.maximum, f"a number of at most maximum ({self.maximum})")
+
+    @property
+    def steps(self) -> int:
+        """Number of batches; the last one is smaller when ``samples`` is no multiple of ``batch_size``."""
+        return -(-self.samples // self.batch_size)
+
+    @classmethod
+    def from_dict(cls, data: dict) -> SearchSettings:
+        """The inverse of :meth:`to_dict`; ValueError for a setting that there is not."""
+        if unknown := set(data) - {field.name for field in fields(cls)}:
+            raise ValueError(f"SearchSettings: there is no setting named {', '.join(sorted(unknown))}.")
+        return cls(**data)
+
+    def to_dict(self) -> dict:
+        return asdict(self)

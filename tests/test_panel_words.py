@@ -1,0 +1,32 @@
+"""The words of the panel on the page, in every language: those of its code, and the sentences about blocks of the server."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from appl_search.architectures.blocks import ABOUT
+from tests.pack import ROOT
+
+WEB = ROOT / "web"
+SOURCES = [path for folder in ("js", "panel", "lib") for path in sorted((WEB / folder).iterdir())]
+
+
+def said() -> set[str]:
+    """The English texts."""
+    texts = re.findall(r'\bt\(("(?:[^"\\]|\\.)*")', "".join(path.read_text(encoding="utf-8") for path in SOURCES))
+    assert len(texts) > 40
+    return {json.loads(text) for text in texts} | set(ABOUT)
+
+
+def places(text: str) -> list[str]:
+    return sorted(re.findall(r"\{\d\}", text))
+
+
+@pytest.mark.parametrize("language", ["ja", "zh"])
+def test_every_language_has_all_that_the_panel_says_and_nothing_else(language):
+    words = json.loads((WEB / "words" / f"{language}.json").read_text(encoding="utf-8"))
+    assert set(words) == said()
+    assert [english for english, text in words.items() if places(text) != places(english) or not text.strip()] == []
