@@ -1,18 +1,21 @@
-"""Block weights on a MODEL."""
+"""Nodes that put a LoRA at given block weights on a MODEL."""
 
 from __future__ import annotations
 
 from ..appl_search import SearchResult
-from ..appl_search.host import loras
+from ..appl_search.host.lora_loading import load
+from ..appl_search.host.lora_patches import apply, lbw_model
+from ..appl_search.weights.formats import FORMATS
 from .support.common import BLOCK_WEIGHTS, CATEGORY, LBW_MODEL, shown
 from .support.lora_files import lora_names
-from .support.matching import chosen
+from .support.matching import AUTO, rates_for
 from .support.summary import table
 
 _MODEL = ("MODEL", {"tooltip": "The model that the LoRA is for."})
 _CLIP = ("CLIP", {"tooltip": "The checkpoint's CLIP, for LoRAs with a text-encoder part."})
 _RESULT = (BLOCK_WEIGHTS, {"tooltip": "From the search or from Load Block Weights; the rates of the chosen LoRA are taken out of it."})
 _TEXT = ("STRING", {"multiline": True, "default": "", "tooltip": "Block weights in any format, instead of a connection: Inspire's vector or % spec, a list or tag for A1111 or SD.Next, 20 values, JSON, CSV."})  # fmt: skip
+_FORMAT = ([AUTO, *FORMATS], {"default": AUTO, "tooltip": "Of the text. auto finds it out, and asks for it where two formats give this LoRA different rates."})  # fmt: skip
 
 
 def _strength(of: str) -> tuple:
@@ -46,7 +49,7 @@ class ApplyBlockWeights:
                 "strength_model": _strength("U-Net"),
                 "strength_clip": _strength("text-encoder"),
             },
-            "optional": {"clip": _CLIP, "block_weights": _RESULT, "text": _TEXT},
+            "optional": {"clip": _CLIP, "block_weights": _RESULT, "text": _TEXT, "format": _FORMAT},
         }
 
     def apply(
@@ -58,14 +61,16 @@ class ApplyBlockWeights:
         clip=None,
         block_weights: SearchResult | None = None,
         text: str = "",
+        format: str = AUTO,
     ) -> dict:
-        source, weights, warnings = chosen(lora_name, block_weights, text)
-        patched = loras.apply(model, clip, source, weights, strength_model, strength_clip)
-        return shown(patched, warnings=warnings, table=table(weights))
+        source, weights, warnings = rates_for(lora_name, block_weights, text, format)
+        lora = load(source, model, clip)
+        patched = apply(model, clip, lora, weights, strength_model, strength_clip)
+        return shown(patched, warnings=[*warnings, *lora.notes], table=table(weights))
 
 
 class BlockWeightsToLBW:
-    """The same as ComfyUI-Inspire-Pack's MakeLBW gives, without a string in between."""
+    """Makes what ComfyUI-Inspire-Pack's node MakeLBW makes, straight from block weights instead of from a string."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = "Makes the LBW_MODEL that Apply LBW of ComfyUI-Inspire-Pack takes, or Save LBW saves."
@@ -79,9 +84,18 @@ class BlockWeightsToLBW:
     def INPUT_TYPES(cls) -> dict:
         return {
             "required": {"model": _MODEL, "lora_name": _lora_name()},
-            "optional": {"clip": _CLIP, "block_weights": _RESULT, "text": _TEXT},
+            "optional": {"clip": _CLIP, "block_weights": _RESULT, "text": _TEXT, "format": _FORMAT},
         }
 
-    def make(self, model, lora_name: str, clip=None, block_weights: SearchResult | None = None, text: str = "") -> dict:
-        source, weights, warnings = chosen(lora_name, block_weights, text)
-        return shown((loras.lbw_model(model, clip, source, weights),), warnings=warnings, table=table(weights))
+    def make(
+        self,
+        model,
+        lora_name: str,
+        clip=None,
+        block_weights: SearchResult | None = None,
+        text: str = "",
+        format: str = AUTO,
+    ) -> dict:
+        source, weights, warnings = rates_for(lora_name, block_weights, text, format)
+        lora = load(source, model, clip)
+        return shown((lbw_model(lora, weights),), warnings=[*warnings, *lora.notes], table=table(weights))

@@ -1,4 +1,4 @@
-"""A model that needs no download."""
+"""The node that loads the demo's model, which comes with the pack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Block weights to look at: figures, and a report to keep."""
+"""Nodes that draw block weights as a picture and save them as a report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..appl_search import SearchResult
 from .support.common import BLOCK_WEIGHTS, CATEGORY, as_pictures, shown
-from .support.files import create_unique, report_folder
+from .support.files import report_folder, write_new
 
 DOTS_PER_INCH = 100
 _RESULT = (BLOCK_WEIGHTS, {"tooltip": "From the search, or from Load Block Weights."})
@@ -28,7 +28,7 @@ def _needs_matplotlib(error: ModuleNotFoundError) -> ModuleNotFoundError:
 
 
 class PlotBlockWeights:
-    """BLOCK_WEIGHTS as a picture."""
+    """Draws a figure of BLOCK_WEIGHTS."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = (
@@ -69,7 +69,7 @@ class PlotBlockWeights:
 
 
 class SaveReport:
-    """BLOCK_WEIGHTS as an HTML file."""
+    """Saves BLOCK_WEIGHTS as an HTML file."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = (
@@ -103,22 +103,21 @@ class SaveReport:
             raise _needs_matplotlib(error) from error
         pictures = {caption: as_pictures(images) for caption, images in (("before", before), ("after", after)) if images is not None}
         text = html_report(block_weights, pictures, _versions())
-        stem = name.strip() or "+".join(weights.name for weights in block_weights.block_weights)[:100]
-        path = create_unique(report_folder(), stem, ".html")
-        path.write_text(text, encoding="utf-8")
+        stem = name.strip() or "+".join(weights.name for weights in block_weights.block_weights)
+        path = write_new(report_folder(), stem, ".html", lambda path: path.write_text(text, encoding="utf-8"))
         file = path.relative_to(report_folder().resolve()).as_posix()
         return shown((str(path),), [f"Saved as {path}"], appl_search_report=[file])
 
 
 def _preview(picture: Image.Image) -> dict[str, str]:
-    """Saves a picture for the node to show until ComfyUI ends, and says where, as ComfyUI's own preview does."""
-    path = create_unique(Path(folder_paths.get_temp_directory()), "block_weights", ".png")
-    picture.save(path, compress_level=1)
+    """Saves a picture in ComfyUI's temporary folder, and returns where it is in the form that ComfyUI's page expects."""
+    folder = Path(folder_paths.get_temp_directory())
+    path = write_new(folder, "block_weights", ".png", lambda path: picture.save(path, "PNG", compress_level=1))
     return {"filename": path.name, "subfolder": "", "type": "temp"}
 
 
 def _versions() -> dict[str, str]:
-    """Of the pack and of ComfyUI, as far as they say."""
+    """The versions of the pack and of ComfyUI, by their names; ComfyUI's only where it states one."""
     found = {}
     for line in (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8").splitlines():
         if line.startswith("version"):

@@ -1,18 +1,18 @@
-"""A LoRA on a MODEL whose block weights are to be found."""
+"""The node that loads a LoRA whose block weights are to be searched."""
 
 from __future__ import annotations
 
 from ..appl_search import LoraSource, SearchSettings
-from ..appl_search.architectures.blocks import BLOCK_NAMES
-from ..appl_search.host import loras
+from ..appl_search.host.learnable import add_learnable
+from ..appl_search.host.lora_loading import load
 from ..appl_search.settings.declaration import LOADER
-from .support.common import CATEGORY
+from .support.common import CATEGORY, shown
 from .support.lora_files import lora_names, lora_path
 from .support.widgets import widgets
 
 
 class LoadLearnableLora:
-    """Marks a LoRA for the search; until then it acts as the stock loader does at strength ``init``."""
+    """Marks a LoRA for the search. Until it is searched, it acts as the stock loader's LoRA does at strength ``init``."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = (
@@ -42,6 +42,7 @@ class LoadLearnableLora:
             },
         }  # fmt: skip
 
-    def load(self, model, lora_name: str, init: float, clip=None) -> tuple:
-        source = LoraSource(lora_path(lora_name), start={block: init for block in BLOCK_NAMES})
-        return loras.add_learnable(model, clip, source, init)
+    def load(self, model, lora_name: str, init: float, clip=None) -> tuple | dict:
+        lora = load(LoraSource(lora_path(lora_name)).loaded(), model, clip)
+        result = add_learnable(model, clip, lora, init)
+        return shown(result, warnings=lora.notes) if lora.notes else result

@@ -1,4 +1,4 @@
-"""Which preview pictures a search makes."""
+"""The node that chooses the preview pictures of a search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .support.widgets import given, widgets
 
 
 class SearchPreviews:
-    """PreviewSettings as a node."""
+    """Makes PreviewSettings of its widgets."""
 
     CATEGORY = common.CATEGORY
     DESCRIPTION = (

@@ -1,16 +1,16 @@
-"""Results as files in the output folder."""
+"""Nodes that save results to ComfyUI's output folder and load them from there."""
 
 from __future__ import annotations
 
 from ..appl_search import SearchResult
 from .support.common import BLOCK_WEIGHTS, CATEGORY, shown
-from .support.files import FOLDER, load_result, result_folder, result_names, save_result
+from .support.files import FOLDER, inside, load_result, result_folder, result_names, save_result
 from .support.matching import check_files
 from .support.summary import summary
 
 
 class SaveResult:
-    """Writes BLOCK_WEIGHTS as JSON."""
+    """Writes BLOCK_WEIGHTS to a JSON file."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = f"Saves block weights, and how they were found, as a readable JSON file in output/{FOLDER}. It never overwrites one."
@@ -36,7 +36,7 @@ class SaveResult:
 
 
 class LoadResult:
-    """Reads BLOCK_WEIGHTS from JSON."""
+    """Reads BLOCK_WEIGHTS from a JSON file."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = (
@@ -56,7 +56,7 @@ class LoadResult:
 
     @classmethod
     def IS_CHANGED(cls, file: str) -> int:
-        return (result_folder() / file).stat().st_mtime_ns
+        return inside(result_folder(), file, ".json").stat().st_mtime_ns
 
     def load(self, file: str) -> dict:
         result = load_result(file)

@@ -1,22 +1,27 @@
-"""The search itself."""
+"""The node that searches block weights, applies them and saves the result."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from ..appl_search import PreviewSettings, SearchResult, SearchSettings, TrainingSet, search
-from ..appl_search.host import loras
-from ..appl_search.searching.loop import Event
+from ..appl_search.host.learnable import split_learnable
+from ..appl_search.host.lora_loading import load
+from ..appl_search.host.lora_patches import apply
+from ..appl_search.searching.events import Event
+from ..appl_search.searching.methods import all_methods
 from ..appl_search.settings.declaration import SEARCH
 from .panel import routes
 from .panel import state as panel_state
-from .panel.live import Live, workflow_id
-from .panel.preview_sheet import Strip, saved_sheet, sheet_path
-from .support.common import BLOCK_WEIGHTS, CATEGORY, PREVIEWS, SETTINGS, TRAINING_IMAGES, log, shown
+from .panel.preview_sheet import PreviewSheet, saved_sheet, sheet_path
+from .panel.running_search import RunningSearch, workflow_id
+from .support.common import BLOCK_WEIGHTS, CATEGORY, PREVIEWS, SETTINGS, TRAINING_IMAGES, Json, log, shown
 from .support.files import result_folder, save_result
-from .support.last_search import Inputs, Kept
+from .support.last_search import FinishedSearch, SearchInputs
 from .support.progress import Progress
 from .support.summary import summary
 from .support.widgets import given, widgets
@@ -68,7 +73,7 @@ class SearchBlockWeights:
         }  # fmt: skip
 
     def __init__(self) -> None:
-        self._kept: Kept | None = None
+        self._last: FinishedSearch | None = None
 
     def run(
         self,
@@ -81,65 +86,108 @@ class SearchBlockWeights:
         chosen_penalty: float = AS_SEARCHED,
         unique_id: str | None = None,
         extra_pnginfo: dict | None = None,
-        **inputs: Any,
+        **widget_values: Any,
     ) -> dict:
-        settings = replace(settings or SearchSettings(), **given(SearchSettings, SEARCH, inputs))
+        settings = replace(settings or SearchSettings(), **given(SearchSettings, SEARCH, widget_values))
         chosen = chosen_penalty if chosen_penalty >= 0 else None
-        if chosen is not None and settings.method != "gauss-newton":
+        if chosen is not None and not all_methods()[settings.method].has_model:
             raise ValueError(f"chosen_penalty is {chosen}, but a search by {settings.method} has no path of penalties. Set it to -1.")
         objects = (model, clip, vae, training_images)
-        model, clip, sources = loras.split_learnable(model, clip)
+        model, clip, sources = split_learnable(model, clip)
         if not sources:
             raise ValueError(
                 "The MODEL has no LoRA to search block weights for. Put a 'Load LoRA (Learnable Blocks)' node in front of "
                 "this one; LoRAs of ordinary loaders are not searched."
             )
-        searched = Inputs.of(objects, sources, settings, previews)
-        if self._kept is None or not self._kept.inputs.are(searched):
-            live = Live(unique_id, workflow_id(extra_pnginfo), sources, settings)
-            strip = Strip(vae, model.model.latent_format, live.previews)
-            found = _search(model, clip, vae, sources, training_images, settings, previews, unique_id, live, strip)
-            file = _save(found)  # before the pictures: whatever happens to them, the search is not lost
-            self._kept = Kept(searched, found, file, strip.images())
-            strip.save(sheet_path(file))
-        kept = self._kept
-        result = kept.result if chosen is None else kept.result.at_penalty(chosen)
+        inputs = SearchInputs.of(objects, sources, settings, previews)
+        if self._last is None or not self._last.inputs.give_the_same_search_as(inputs):
+            running = RunningSearch(
+                node_id=unique_id, workflow=workflow_id(extra_pnginfo), sources=sources, settings=settings
+            )  # fmt: skip
+            sheet = PreviewSheet(vae, model.model.latent_format, running.show_previews)
+            with _watched(settings.samples, unique_id, running, sheet) as on_event:
+                found = search(
+                    model, clip, vae, sources, training_images, settings, on_event, previews=previews, on_preview=sheet.add
+                )  # fmt: skip
+            file, warnings = _save(found)  # before the pictures: whatever happens to them, the search is not lost
+            self._last = FinishedSearch(inputs=inputs, result=found, file=file, pictures=sheet.pictures())
+            warnings += _save_sheet(sheet, file)
+        elif self._last.file is None:
+            file, warnings = _save(self._last.result)  # there may be room now
+            self._last = replace(self._last, file=file)
+        else:
+            warnings = []
+        last = self._last
+        result = last.result if chosen is None else last.result.at_penalty(chosen)
         for source, weights in zip(sources, result.block_weights):
-            model, clip = loras.apply(model, clip, source, weights)
-        text = f"{summary(result)}\n\n{'Saved as' if chosen is None else 'From the search saved as'} {result_folder() / kept.file}"
+            model, clip = apply(model, clip, load(source, model, clip), weights)
+        text = summary(result)
+        if last.file is not None:
+            text += f"\n\n{'Saved as' if chosen is None else 'From the search saved as'} {result_folder() / last.file}"
         log.info("%s", text)
-        state = panel_state.whole(kept.result, kept.file, saved_sheet(kept.file), chosen)
-        images = _no_pictures() if kept.pictures is None else kept.pictures
-        return shown((model, clip, result, text, images), [text], appl_search=[state])
+        state = _panel(last.result, last.file, chosen)
+        pictures = _no_pictures() if last.pictures is None else last.pictures
+        return shown((model, clip, result, text, pictures), [text], warnings, appl_search=[state])
 
 
-def _search(model, clip, vae, sources, training_images, settings, previews, node_id, live, strip) -> SearchResult:
-    """Searches, and saves what there is when something ends the search early: Cancel, a loss that is not finite."""
+@contextmanager
+def _watched(
+    samples: int, node_id: str | None, running: RunningSearch, sheet: PreviewSheet
+) -> Iterator[Callable[[Event], bool]]:
+    """Yields the function to call after each step of a search: it moves the progress bars and tells the page.
 
-    def listen(event: Event) -> bool:
+    When something ends the search early (Cancel, a loss that is not finite), what was found until then is saved.
+    """
+
+    def on_event(event: Event) -> bool:
         progress(event)
-        return live(event)
+        return running(event)
 
-    with Progress(settings.samples, node_id) as progress, live:
+    with Progress(samples, node_id) as progress, running:
         try:
-            return search(model, clip, vae, sources, training_images, settings, listen, previews, strip.add)
+            yield on_event
         except BaseException:
-            if (partial := progress.result()) is None:
-                live.cut_off(None)
-            else:
-                file = _save(partial, "partial")
-                strip.save(sheet_path(file))
-                log.warning("The search ended early. Its block weights so far are saved as %s", result_folder() / file)
-                live.cut_off(panel_state.whole(partial, file, saved_sheet(file)))
+            running.cut_off(_save_partial(progress.result(), sheet))
             raise
 
 
-def _save(result: SearchResult, name: str = "") -> str:
-    """Saves a result; its file, as the page names it."""
-    return save_result(result, name).relative_to(result_folder().resolve()).as_posix()
+def _save_partial(partial: SearchResult | None, sheet: PreviewSheet) -> Json | None:
+    """Saves what a search found before it was cut off, and returns it as the panel shows it; None if that is nothing."""
+    if partial is None:
+        return None
+    file, warnings = _save(partial, "partial")
+    for warning in warnings + _save_sheet(sheet, file):
+        log.warning("%s", warning)
+    if file is not None:
+        log.warning("The search ended early. Its block weights so far are saved as %s", result_folder() / file)
+    return _panel(partial, file)
+
+
+def _save(result: SearchResult, name: str = "") -> tuple[str | None, list[str]]:
+    """Saves a result and returns its file by its path below the folder of results; None and why where it cannot be saved."""
+    try:
+        return save_result(result, name).relative_to(result_folder().resolve()).as_posix(), []
+    except (OSError, ValueError) as error:
+        advice = "Make room, or mend the folder, and run the node again: it saves the result without a new search."
+        return None, [f"The block weights could not be saved in {result_folder()} ({error}). They are in the node's outputs. {advice}"]
+
+
+def _save_sheet(sheet: PreviewSheet, file: str | None) -> list[str]:
+    """Saves the preview pictures beside the result, if that was saved; a warning where it cannot be done."""
+    try:
+        if file is not None:
+            sheet.save(sheet_path(file))
+    except OSError as error:
+        return [f"The preview pictures could not be saved beside the result ({error})."]
+    return []
+
+
+def _panel(result: SearchResult, file: str | None, chosen: float | None = None) -> Json:
+    """What the panel shows of a result, with its saved preview pictures."""
+    return panel_state.of_result(result, file, saved_sheet(file) if file is not None else None, chosen)
 
 
 def _no_pictures() -> object | None:
-    """What makes ComfyUI leave out the nodes behind an output; None where there is no ComfyUI to know it."""
+    """An output that makes ComfyUI skip the nodes connected to it; None in a host that has no such thing."""
     blocker = getattr(sys.modules.get("comfy_execution.graph_utils"), "ExecutionBlocker", None)
     return blocker and blocker(None)

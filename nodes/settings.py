@@ -1,4 +1,4 @@
-"""What the search node has no widget for."""
+"""The node for the less usual settings of a search."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .support.widgets import given, widgets
 
 
 class AdvancedSettings:
-    """The settings of a search that the search node and the loaders have no widgets for."""
+    """Makes SearchSettings of its widgets: those that neither the search node nor the loaders show."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = "Settings of the search that most people never need. Without this node the search uses the values shown here."

@@ -1,4 +1,4 @@
-"""Block weights as the strings of other programs."""
+"""The node that writes block weights as strings for other programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .support.summary import table
 
 
 class BlockWeightsToString:
-    """One LoRA's rates in one format, and in all of them."""
+    """Writes one LoRA's rates in a chosen format, and in all formats."""
 
     CATEGORY = CATEGORY
     DESCRIPTION = (

@@ -7,10 +7,9 @@ import torch
 from safetensors.torch import save_file
 
 from appl_search import LoraSource, SearchSettings
+from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
-from appl_search.gradients.objective import draws
-from appl_search.gradients.rates import Rates
-from appl_search.loras.files import read_layout
+from appl_search.loras.layout import read_layout
 from tests import adapters, oracle
 from tests.nodes.patched import patched_weights, stock
 
@@ -32,10 +31,8 @@ def lora_file(folder, kind, layer, seed=0) -> LoraSource:
 
 def searched(model, sources, rates, work):
     """``work(evaluator, draw)`` with LoRAs on the model."""
-    rates_map = Rates(sources, [read_layout(source) for source in sources], SETTINGS)
-    with opened(model, None, None, sources, rates_map, oracle.training_set(), SETTINGS) as evaluator:
-        draw = next(draws(evaluator.shapes, evaluator.timesteps, 2, 2, seed=0))
-        return rates_map, work(evaluator, draw)
+    with opened(oracle.task(model, sources, SETTINGS)) as evaluator:
+        return evaluator.rates, work(evaluator, Draws(evaluator.shapes, 2, 2, seed=0).current())
 
 
 def gradients(model, sources, rates):

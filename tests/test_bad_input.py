@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from appl_search import LoraError, LoraSource, SearchSettings, TrainingSet, search
-from appl_search.host.denoiser import ModelError
-from appl_search.searching.loop import SearchDiverged
+from appl_search.host.errors import ModelError
+from appl_search.searching.events import SearchDiverged
 from tests import oracle
 
 QUICK = SearchSettings(method="adamw", samples=4, batch_size=2)
@@ -94,19 +94,30 @@ def test_text_encoder_lora_without_clip(tmp_path):
 def test_model_that_is_not_sdxl():
     model = oracle.sdxl()
     model.model.__class__ = comfy.model_base.BaseModel
-    with pytest.raises(ModelError, match="MODEL is BaseModel, expected SDXL"):
+    with pytest.raises(ModelError, match="MODEL is BaseModel, expected SDXL or SD 1.5"):
         run(model=model)
 
 
-def test_model_with_a_schedule_that_is_not_discrete():
+def with_sampling(*bases):
     model = oracle.sdxl()
+    model.add_object_patch("model_sampling", type("Patched", bases, {})())
+    return model
 
-    class Edm(comfy.model_sampling.ModelSamplingContinuousEDM, comfy.model_sampling.EDM):
-        pass
 
-    model.add_object_patch("model_sampling", Edm(None))
-    with pytest.raises(ModelError, match="samples with Edm, expected a discrete noise schedule"):
-        run(model=model)
+def test_sampling_patches_that_cannot_be_searched_with():
+    discrete, eps = comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sampling.EPS
+    unknown = type("Guess", (), {"calculate_denoised": eps.calculate_denoised, "noise_scaling": eps.noise_scaling})
+    squared = type("Squared", (eps,), {"calculate_denoised": lambda self, sigma, output, x: x - output**2})
+    noiseless = type("Noiseless", (eps,), {"noise_scaling": lambda self, sigma, noise, latent: latent + 0 * noise})
+    pictures = type("IMG_TO_IMG", (eps,), {})
+    for kind, why in (
+        (unknown, "predicts something unknown, expected eps, v, x0, edm or flow"),
+        (squared, "not linear in the network's output"),
+        (noiseless, "its latents have no noise"),
+        (pictures, "predicts IMG_TO_IMG"),
+    ):
+        with pytest.raises(ModelError, match=rf"samples with Patched \(ModelSamplingDiscrete, {kind.__name__}\): .*{why}"):
+            run(model=with_sampling(discrete, kind))
 
 
 def test_no_image():
@@ -162,6 +173,10 @@ def test_images_are_cropped_centrally_to_multiples_of_eight_and_it_says_so():
         "width": 70, "height": 67, "crop_w": 3, "crop_h": 1, "target_width": 64, "target_height": 64
     }  # fmt: skip
     assert images.notes == ("Image 1 was cropped centrally from 70x67 to 64x64 pixels.",)
+    assert images.size_note == (
+        "1 of 1 images is far from the 1024x1024 pixels that SDXL was trained at; the first of them has 64x64. Training "
+        "Options can bring images to that size."
+    )
 
 
 def test_a_loss_that_is_not_finite_says_where_and_keeps_the_last_good_weights():
@@ -180,6 +195,6 @@ def test_a_loss_that_is_not_finite_says_where_and_keeps_the_last_good_weights():
     with pytest.raises(SearchDiverged) as error:
         search(model, None, None, [LoraSource(oracle.LORA_A)], oracle.training_set(), QUICK, draws=draws)
     timestep, image = int(draws[1][1][1]), int(draws[1][0][1]) + 1
-    assert f"step 2, timestep {timestep}, image {image}" in str(error.value)
+    assert f"step 2, timestep {timestep}, latent {image}" in str(error.value)
     assert len(error.value.result.history.loss) == 1
     assert error.value.result.block_weights[0]["IN04"] != 0.5

@@ -4,14 +4,7 @@ import re
 
 import pytest
 
-from appl_search.architectures.blocks import (
-    BLOCK_NAMES,
-    SECTIONS,
-    block_index,
-    block_of_group,
-    block_of_key,
-    group_of_key,
-)
+from appl_search.architectures.sdxl import SDXL
 from appl_search.host.embedded import prepare
 
 
@@ -54,13 +47,13 @@ def key_map() -> dict[str, str]:
 
 
 def test_every_name_of_a_key_is_in_the_group_of_the_key(key_map):
-    wrong = {name: key for name, key in key_map.items() if group_of_key(name) != group_of_key(key)}
+    wrong = {name: key for name, key in key_map.items() if SDXL.group_of_key(name) != SDXL.group_of_key(key)}
     assert wrong == {}
 
 
 def test_every_key_of_the_model_is_in_the_block_that_its_name_says(key_map):
     for key in key_map.values():
-        group = group_of_key(key)
+        group = SDXL.group_of_key(key)
         if match := re.match(r"diffusion_model\.((?:input|output)_blocks|middle_block)\.(\d+)\.", key):
             assert group == f"{match[1]}.{match[2]}"
         else:
@@ -68,16 +61,16 @@ def test_every_key_of_the_model_is_in_the_block_that_its_name_says(key_map):
 
 
 def test_all_groups_and_blocks_of_sdxl_are_there(key_map):
-    groups = {group_of_key(key) for key in key_map.values()}
+    groups = {SDXL.group_of_key(key) for key in key_map.values()}
     assert len(groups) == 9 + 3 + 9 + 2
-    assert {block_of_group(group) for group in groups} == set(range(20))
+    assert {SDXL.block_of_group(group) for group in groups} == set(range(20))
 
 
 def test_the_order_is_that_of_the_published_search():
-    assert ",".join(BLOCK_NAMES) == (
+    assert ",".join(SDXL.blocks) == (
         "BASE,IN00,IN01,IN02,IN03,IN04,IN05,IN06,IN07,IN08,MID,OUT00,OUT01,OUT02,OUT03,OUT04,OUT05,OUT06,OUT07,OUT08"
     )
-    assert [block for section in SECTIONS.values() for block in section] == list(range(20))
+    assert [block for section in SDXL.sections for block in section.blocks] == list(range(20))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +90,7 @@ def test_the_order_is_that_of_the_published_search():
     ],
 )
 def test_a_key_belongs_to_one_block(key, block):
-    assert BLOCK_NAMES[block_of_key(key)] == block
+    assert SDXL.blocks[SDXL.block_of_key(key)] == block
 
 
 @pytest.mark.parametrize(
@@ -115,12 +108,12 @@ def test_a_key_belongs_to_one_block(key, block):
     ],
 )
 def test_keys_of_other_models_have_no_block(key):
-    assert group_of_key(key) is None
+    assert SDXL.group_of_key(key) is None
     with pytest.raises(ValueError, match=f"Key {key!r} belongs to no SDXL block"):
-        block_of_key(key)
+        SDXL.block_of_key(key)
 
 
 def test_block_names_are_read_in_either_case_and_others_refused():
-    assert block_index("in07") == 8
+    assert SDXL.block_index("in07") == 8
     with pytest.raises(ValueError, match="'IN09' is not an SDXL block. Expected one of BASE, IN00, "):
-        block_index("IN09")
+        SDXL.block_index("IN09")

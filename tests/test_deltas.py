@@ -9,6 +9,7 @@ from torch import nn
 from appl_search.gradients.deltas import Chain, Dense, LayerDeltas, LowRank, OutputDeltas
 from appl_search.gradients.patching import Patched
 from appl_search.host.operations import operation_of
+from appl_search.host.undo import Undo
 
 BATCH = 3
 
@@ -67,7 +68,8 @@ def test_output_and_gradients_for_each_example(kind, deltas):
     strengths = torch.zeros(BATCH, 5)
     strengths[:, 4], strengths[:, 2] = a, b
     strengths.requires_grad_()
-    with Patched(nn.Sequential(layer), layers) as patched:
+    with Undo() as undo:
+        patched = Patched(nn.Sequential(layer), layers, undo)
         patched.strengths = strengths
         y = patched.model(x)
         seed = random(*y.shape)
@@ -90,7 +92,8 @@ def test_strengths_shared_by_the_batch_get_the_sum_of_its_gradients():
     layer = layer.double().requires_grad_(False)
     weights, _ = low_rank([1, 2])(layer.weight)
     found = []
-    with Patched(nn.Sequential(layer), {"0": LayerDeltas(operation_of(layer), weights, [], [0, 1])}) as patched:
+    with Undo() as undo:
+        patched = Patched(nn.Sequential(layer), {"0": LayerDeltas(operation_of(layer), weights, [], [0, 1])}, undo)
         for rows in (1, BATCH):
             strengths = torch.full((rows, 2), 0.5, requires_grad=True)
             patched.strengths = strengths
@@ -119,7 +122,8 @@ def test_strengths_keep_small_gradients_in_half_precision():
     layer = nn.Linear(8, 8).half().requires_grad_(False)
     deltas = LowRank([torch.full((1, 8), 1e-3).half()], [torch.full((8, 1), 1e-3).half()], [0], 1)
     strengths = torch.ones(1, 1, requires_grad=True)
-    with Patched(nn.Sequential(layer), {"0": LayerDeltas(operation_of(layer), [deltas], [], [0])}) as patched:
+    with Undo() as undo:
+        patched = Patched(nn.Sequential(layer), {"0": LayerDeltas(operation_of(layer), [deltas], [], [0])}, undo)
         patched.strengths = strengths
         y = patched.model(torch.ones(1, 4096, 8, dtype=torch.float16))
     y.backward(torch.full_like(y, 1e-3))
@@ -130,7 +134,8 @@ def test_large_sums_of_a_full_difference_stay_within_half_precision():
     layer = nn.Linear(8, 8).half().requires_grad_(False)
     deltas = Dense(lambda weight: torch.full_like(weight, 0.5, dtype=torch.float32), 0)
     strengths = torch.ones(1, 1, requires_grad=True)
-    with Patched(nn.Sequential(layer), {"0": LayerDeltas(operation_of(layer), [deltas], [], [0])}) as patched:
+    with Undo() as undo:
+        patched = Patched(nn.Sequential(layer), {"0": LayerDeltas(operation_of(layer), [deltas], [], [0])}, undo)
         patched.strengths = strengths
         y = patched.model(torch.full((1, 4096, 8), 8.0, dtype=torch.float16))
     y.backward(torch.full_like(y, 4.0))  # dL/dweight is 4096 * 8 * 4 = 131072, above fp16's 65504
@@ -142,7 +147,8 @@ def test_only_the_input_projected_to_the_ranks_is_kept_or_the_input_itself_if_sm
     layer = nn.Linear(64, 64).requires_grad_(False)
     weights = LowRank([torch.randn(r, 64) for r in ranks], [torch.randn(64, r) for r in ranks], [0, 1], 2)
     x, kept = torch.randn(1, 100, 64), []
-    with Patched(nn.Sequential(layer), {"0": LayerDeltas(operation_of(layer), [weights], [], [0, 1])}) as patched:
+    with Undo() as undo:
+        patched = Patched(nn.Sequential(layer), {"0": LayerDeltas(operation_of(layer), [weights], [], [0, 1])}, undo)
         patched.strengths = torch.ones(1, 2, requires_grad=True)
         with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
             patched.model(x)

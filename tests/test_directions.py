@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +19,7 @@ FLOORS = (
     ("appl_search.weights",),
     ("appl_search.loras",),
     ("appl_search.architectures", "appl_search.images"),
-    ("appl_search.settings",),
+    ("appl_search.settings", "appl_search.whole_files"),
 )
 #: The public names, and the way in from a shell: they may import any floor.
 DOORS = ("", "appl_search", "appl_search.__main__")
@@ -31,8 +32,14 @@ ALONE = {
     "accelerate": ("appl_search.cli", "appl_search.searching.team"),
     "matplotlib": ("appl_search.report", "nodes"),
 }
+#: These list the places of the program that reads their text.
+OTHER_PROGRAMS_BLOCKS = [ROOT / "appl_search" / "weights" / "formats" / name for name in ("a1111.py", "forge_neo.py")]
 #: Circles that are known and to be opened.
 KNOWN_CIRCLES: tuple[set[str], ...] = ()
+
+
+#: Which blocks there are, and how many, is said here alone; everything else takes them from a LoRA's architecture.
+FAMILIES = "appl_search.architectures"
 
 
 def _is_in(module: str, part: str) -> bool:
@@ -104,6 +111,28 @@ def test_no_imports_run_in_a_circle():
     graph = {module: {target for target in targets if target in imports()} for module, targets in imports().items()}
     circles = [circle for circle in _circles(graph) if circle not in KNOWN_CIRCLES]
     assert circles == []
+
+
+def test_no_module_above_the_architectures_knows_a_model_family_by_name():
+    families = {name for name in imports() if _is_in(name, FAMILIES) and name.rpartition(".")[2] not in ("architectures", "base", "unet")}
+    assert families
+    strays = []
+    for module, targets in imports().items():
+        if not _is_in(module, FAMILIES):
+            strays += [f"{module} -> {target}" for target in targets & families]
+    assert strays == []
+
+
+def test_no_module_above_the_architectures_lists_their_blocks():
+    listing = re.compile(r"\b(BLOCK_NAMES|NUM_BLOCKS)\b|IN\{|OUT\{|\brange\((19|20)\)|\* (19|20)\b")
+    strays = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in [*(ROOT / "appl_search").rglob("*.py"), *(ROOT / "nodes").rglob("*.py")]
+        if not path.is_relative_to(ROOT / "appl_search" / "architectures") and path not in OTHER_PROGRAMS_BLOCKS
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if listing.search(line)
+    ]
+    assert strays == []
 
 
 def _circles(graph: dict[str, set[str]]) -> list[set[str]]:

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from tests import pack
+from tests.help_table import input_table
 
 NODES = pack.load_pack().NODE_CLASS_MAPPINGS
 NAMES = pack.load_pack().NODE_DISPLAY_NAME_MAPPINGS
@@ -29,19 +30,6 @@ def rows(page: str, table: str) -> list[str]:
     """The names in the first column of the table with this head."""
     found = re.search(rf"^\| {table} \|.*\n\|[ |-]+\n((?:\|.*\n?)+)", page, re.MULTILINE)
     return [] if found is None else [name for row in found[1].splitlines() for name in row.split("|")[1].strip().split(", ")]
-
-
-def input_table(node) -> str:
-    """A row for each input: its name, its tooltip and, of a widget, its default."""
-    lines = ["| Input | | Default |", "| --- | --- | --- |"]
-    for group in ("required", "optional"):
-        for name, (_, options) in node.INPUT_TYPES().get(group, {}).items():
-            lines.append(f"| {name} | {options['tooltip']} | {_in_words(options.get('default', ''))} |".replace("|  |", "| |"))
-    return "\n".join(lines) + "\n"
-
-
-def _in_words(default: object) -> str:
-    return {True: "on", False: "off"}[default] if isinstance(default, bool) else str(default)
 
 
 def test_there_is_a_help_page_for_each_node_and_no_other():

@@ -49,13 +49,9 @@ def words_of(texts: Any) -> list[str]:
     return [word for value in texts.values() for word in words_of(value)] if isinstance(texts, dict) else [texts]
 
 
-def test_there_are_three_languages():
-    assert LANGUAGES == ["en", "ja", "zh"]
-
-
-@pytest.mark.parametrize("name", PACK.NODE_CLASS_MAPPINGS)
-def test_english_is_what_the_node_says(name):
-    assert translated("en").get(name) == defined(name)
+def test_english_is_not_translated():
+    """ComfyUI's page shows a node's own texts where it knows no translation."""
+    assert LANGUAGES == ["ja", "zh"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -6,12 +6,11 @@ import pytest
 import torch
 
 from appl_search import LoraSource, SearchSettings
+from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
 from appl_search.gradients.micro_batches import MicroBatches
-from appl_search.gradients.objective import draws
-from appl_search.gradients.rates import Rates
 from appl_search.host import autograd, device
-from appl_search.loras.files import read_layout
+from appl_search.host.undo import Undo
 from tests import oracle
 
 SETTINGS = SearchSettings(samples=4, batch_size=4)
@@ -21,12 +20,11 @@ LORAS = (oracle.LORA_A, oracle.LORA_B)
 def gradients(model=None, change=None):
     """Of four examples, two of them probed; ``change(evaluator)`` before."""
     sources = [LoraSource(path) for path in LORAS]
-    rates_map = Rates(sources, [read_layout(source) for source in sources], SETTINGS)
-    with opened(model or oracle.sdxl(), None, None, sources, rates_map, oracle.training_set(), SETTINGS) as evaluator:
+    with opened(oracle.task(model or oracle.sdxl(), sources, SETTINGS)) as evaluator:
         if change is not None:
             change(evaluator)
-        draw = next(draws(evaluator.shapes, evaluator.timesteps, 4, 4, seed=3))
-        found = evaluator.gradients(draw, rates_map.all_rates(rates_map.start), probes=2)
+        draw = Draws(evaluator.shapes, 4, 4, seed=3).current()
+        found = evaluator.gradients(draw, evaluator.rates.all_rates(evaluator.rates.start), probes=2)
         return found, evaluator._memory
 
 
@@ -89,13 +87,14 @@ def test_only_then_it_fails_and_says_what_to_do():
 @pytest.mark.parametrize("free, size, checkpointing", [(1e9, 16, False), (90.0, 3, False), (20.0, 5, True), (0.0, 1, True)])
 def test_the_first_micro_batch_fits_the_free_memory(free, size, checkpointing, monkeypatch):
     class Denoiser:
-        device, model = torch.device("cpu"), torch.nn.Module()
+        device, model, one_at_a_time = torch.device("cpu"), torch.nn.Module(), False
 
         def inference_memory(self, shape):
             return float(shape[0])
 
     monkeypatch.setattr(device, "free_memory", lambda _: free)
-    with MicroBatches(Denoiser(), torch.Size([4, 8, 8]), 16) as memory:
+    with Undo() as undo:
+        memory = MicroBatches(Denoiser(), torch.Size([4, 8, 8]), 16, undo)
         assert (memory.size, memory.checkpointing) == (size, checkpointing)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import comfy.lora
 import comfy.model_management
 import pytest
 import torch
@@ -10,7 +11,7 @@ import appl_search.gradients.evaluator
 from appl_search import LoraSource, PreviewSettings, SearchSettings, TrainingSet, search
 from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
 from appl_search.gradients.patching import Patched
-from appl_search.host import conditioning, device, loras
+from appl_search.host import conditioning, device
 from appl_search.searching.methods import adamw
 from tests import oracle
 
@@ -56,7 +57,7 @@ def at_call(number, function, error):
 
 
 PHASES = {
-    "reading the LoRA": lambda patch: patch.setattr(loras, "read_tensors", fail),
+    "reading the LoRA": lambda patch: patch.setattr(comfy.lora, "load_lora", fail),
     "loading the model": lambda patch: patch.setattr(device, "load", fail),
     "putting on the deltas": lambda patch: patch.setattr(
         Patched, "_patched_forward", at_call(5, Patched._patched_forward, Failure())

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from appl_search.architectures.blocks import ABOUT
+from appl_search.architectures import ARCHITECTURES
 from tests.pack import ROOT
 
 WEB = ROOT / "web"
@@ -18,7 +18,7 @@ def said() -> set[str]:
     """The English texts."""
     texts = re.findall(r'\bt\(("(?:[^"\\]|\\.)*")', "".join(path.read_text(encoding="utf-8") for path in SOURCES))
     assert len(texts) > 40
-    return {json.loads(text) for text in texts} | set(ABOUT)
+    return {json.loads(text) for text in texts} | {text for architecture in ARCHITECTURES.values() for text in architecture.about}
 
 
 def places(text: str) -> list[str]:

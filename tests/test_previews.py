@@ -14,8 +14,10 @@ import torch
 from appl_search import BlockWeights, LoraSource, PreviewSettings, SearchSettings, TrainingSet, search
 from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
 from appl_search.gradients.evaluator import Evaluator
-from appl_search.host import device, loras, pictures
-from appl_search.loras.files import read_layout
+from appl_search.host import device, pictures
+from appl_search.host.lora_loading import load
+from appl_search.host.lora_patches import apply
+from appl_search.loras.layout import read_layout
 from tests import oracle
 
 QUICK = SearchSettings(method="adamw", samples=8, batch_size=2, learning_rate=0.3, lr_schedule="constant", validation=0)
@@ -41,7 +43,7 @@ def ksampler(demo, lora, rates, wanted) -> torch.Tensor:
     """The latent of ComfyUI's own nodes: CLIPTextEncode and KSampler, the LoRA's rates in the model's patches."""
     model, clip, _ = demo
     source = LoraSource(lora_paths()[lora])
-    model, clip = loras.apply(model, clip, source, BlockWeights(read_layout(source), tuple(rates)))
+    model, clip = apply(model, clip, load(source, model, clip), BlockWeights(read_layout(source), tuple(rates)))
     conds = []
     for prompt in (wanted.prompt, wanted.negative):
         context, pooled = clip.encode_from_tokens(clip.tokenize(prompt), return_pooled=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import comfy.model_base
 import pytest
 import torch
+from comfy.conds import CONDCrossAttn, CONDRegular
 
 from appl_search import LoraSource, SearchSettings, search
+from appl_search.gradients.batch import Gradients
+from appl_search.gradients.draws import RecordedDraws
 from appl_search.gradients.evaluator import opened
-from appl_search.gradients.objective import Draw
 from appl_search.gradients.rates import Rates
-from appl_search.loras.files import read_layout
-from appl_search.searching.methods import Gradients, adamw
+from appl_search.loras.layout import read_layout
+from appl_search.searching.methods import adamw
 from tests import oracle
 
 A, B = LoraSource(oracle.LORA_A), LoraSource(oracle.LORA_B)
@@ -26,7 +28,7 @@ def rates_of(sources, settings=SETTINGS):
 
 
 def opened_with(model, sources, settings=SETTINGS):
-    return opened(model, None, None, sources, rates_of(sources, settings), oracle.training_set(), settings)
+    return opened(oracle.task(model, sources, settings))
 
 
 def replay(model, sources):
@@ -53,11 +55,11 @@ def test_losses_and_gradients_at_the_recorded_rates(sources, run, steps):
     expected = oracle.numbers(f"runs/{run}")
     settings = SearchSettings(method="adamw", min_snr_gamma=5.0 if "snr" in run else None)
     there = torch.tensor([read_layout(source).present for source in sources]).flatten()
-    draws = list(oracle.recorded_draws())
+    draws = list(RecordedDraws(oracle.recorded_draws(), 1000))
     with opened_with(oracle.sdxl(), sources, settings) as evaluator:
         for step in steps:
             rates = expected["weights"][step].double() * there
-            batch = evaluator.gradients(Draw(*draws[step]), rates)
+            batch = evaluator.gradients(draws[step], rates)
             penalty = 1e-4 * (torch.sign(rates) - 10 * (rates < 0))[there]
             torch.testing.assert_close(
                 batch.gradients.mean(0) + penalty, expected["grad"][step][there].double(), rtol=1e-3, atol=1e-4
@@ -84,7 +86,7 @@ def test_adamw_makes_the_published_steps_of_the_published_gradients():
         penalty = 1e-4 * (torch.sign(weights) - 10 * (weights < 0))
         gradient = rates.of_parameters((expected["grad"][step].double() - penalty)[None])
         method.step(Gradients(torch.zeros(1), gradient, None))
-        found = rates.all_rates(method.parameters)[rates.searched]
+        found = rates.all_rates(method.parameters).flatten()[rates.searched]
         torch.testing.assert_close(found.float(), expected["weights"][step + 1][rates.searched], rtol=0, atol=2e-5)
 
 
@@ -103,7 +105,11 @@ def test_predictions_with_one_block_at_a_time(name, source):
 def assert_predicts(sources, cases):
     forward = oracle.numbers("forward")
     with opened_with(oracle.sdxl(), sources) as evaluator, torch.no_grad():
+        denoiser = evaluator.denoiser
+        sigma = denoiser.schedule.sigmas[forward["t"]]
+        noisy = forward["x"] * (1 + sigma**2).sqrt()[:, None, None, None]
+        vectors = {"c_crossattn": CONDCrossAttn(forward["ctx"]), "y": CONDRegular(forward["y"])}
         for rates, expected in cases:
             evaluator.unet.strengths = rates[None]
-            found = evaluator.denoiser(forward["x"], forward["t"], forward["ctx"], forward["y"])
+            found = denoiser(noisy, sigma, [vectors])
             assert (found - expected).abs().max() < 2e-5 * expected.abs().max()

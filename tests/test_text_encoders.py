@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from appl_search import LoraSource, SearchSettings, TrainingSet
-from appl_search.architectures.blocks import BLOCK_NAMES
+from appl_search import LoraSource, Models, SearchSettings, Task, TrainingSet
+from appl_search.architectures.sdxl import SDXL
 from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
+from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
-from appl_search.gradients.objective import draws
-from appl_search.gradients.rates import Rates
-from appl_search.loras.files import read_layout
 
 
 @pytest.fixture(scope="module")
@@ -21,19 +19,19 @@ def evaluator():
     settings = SearchSettings(samples=3, batch_size=3)
     images, captions = load_images("train")
     training_set = TrainingSet.from_images(images[:3], captions[:3])
-    rates = Rates([source], [read_layout(source)], settings)
-    with opened(model, clip, vae, [source], rates, training_set, settings) as evaluator:
+    models = Models(model=model, clip=clip, vae=vae)
+    with opened(Task(models=models, loras=[source], images=training_set, settings=settings)) as evaluator:
         yield evaluator
 
 
 @pytest.mark.parametrize("block", ["BASE", "IN04", "OUT03"])
 def test_gradients_equal_finite_differences_through_the_whole_model(evaluator, block):
-    draw = next(draws(evaluator.shapes, evaluator.timesteps, 3, 3, seed=0))
-    rates = torch.full((20,), 0.7, dtype=torch.float64)
-    step = torch.zeros(20, dtype=torch.float64)
-    step[BLOCK_NAMES.index(block)] = 0.02
+    draw = Draws(evaluator.shapes, 3, 3, seed=0).current()
+    rates = torch.full((1, 20), 0.7, dtype=torch.float64)
+    step = torch.zeros(1, 20, dtype=torch.float64)
+    step[0, SDXL.block_index(block)] = 0.02
     above, below = (evaluator.losses(draw, rates + sign * step) for sign in (1, -1))
-    parameter = int(evaluator._rates.parameter_of[BLOCK_NAMES.index(block)])
+    parameter = int(evaluator.rates.parameter_of[0, SDXL.block_index(block)])
     found = evaluator.gradients(draw, rates).gradients[:, parameter]
     torch.testing.assert_close(found, (above - below) / 0.04, rtol=0.02, atol=2e-5)
     assert found.abs().max() > 1e-4

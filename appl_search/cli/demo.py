@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 from .. import LoraSource, SearchResult, SearchSettings, TrainingSet, evaluate, search
-from ..architectures.blocks import NUM_BLOCKS
 from ..demo import load_images, load_tiny_sdxl, lora_paths
 from ..report.console import ConsoleProgress
 from ..report.tables import table
@@ -54,8 +53,8 @@ def run(settings: SearchSettings, output: Path) -> SearchResult:
 def compare(models: tuple, sources: Sequence[LoraSource], result: SearchResult) -> list[Comparison]:
     """The found weights against no LoRA, all ones and the best single strength, on the same held-out draws."""
     found = [weights.values for weights in result.block_weights]
-    candidates = {"found": found, "no LoRA": [[0.0] * NUM_BLOCKS] * len(sources)}
-    candidates |= {f"strength {strength:.1f}": [[strength] * NUM_BLOCKS] * len(sources) for strength in STRENGTHS}
+    candidates = {"found": found, "no LoRA": [[0.0] * len(rates) for rates in found]}
+    candidates |= {f"strength {strength:.1f}": [[strength] * len(rates) for rates in found] for strength in STRENGTHS}
     heldout = TrainingSet.from_images(*load_images("styled_heldout"))
     losses = dict(zip(candidates, evaluate(*models, sources, heldout, list(candidates.values()), EVALUATION)))
     single = min((name for name in losses if name.startswith("strength")), key=lambda name: losses[name].mean())

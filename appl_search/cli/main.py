@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..architectures.blocks import NUM_BLOCKS
-from ..loras.files import LoraSource, read_layout
+from ..loras.layout import read_layout
+from ..loras.source import LoraSource
 from ..report.tables import table
 from ..settings import SearchSettings
 from ..weights.bake import Merged, bake, merge
@@ -87,7 +87,7 @@ def _bake(options: argparse.Namespace) -> None:
     pairs = [(LoraSource(path), _read(Path(path), text)) for path, text in options.lora]
     baked: Merged = bake(*pairs[0]) if len(pairs) == 1 and options.rank is None else merge(pairs, options.rank)
     baked.save(options.output)
-    print(f"Wrote {options.output}: {len(baked.tensors)} tensors" + (f", {baked.error:.2%} of the norm is lost" if baked.error else ""))
+    print(f"Wrote {options.output}: {len(baked.tensors)} tensors" + (f", {baked.error:.2%} of the norm is lost" if baked.error > 5e-4 else ""))
 
 
 def _add_apply_info(commands) -> None:
@@ -99,7 +99,8 @@ def _add_apply_info(commands) -> None:
 
 def _apply_info(options: argparse.Namespace) -> None:
     layout = read_layout(LoraSource(options.lora))
-    weights = _read(options.lora, options.weights) if options.weights else BlockWeights(layout, (1.0,) * NUM_BLOCKS)
+    all_ones = BlockWeights(layout, (1.0,) * len(layout.present))
+    weights = _read(options.lora, options.weights) if options.weights else all_ones
     print(f"{layout.name}  SHA-256 {layout.sha256}")
     print("\n".join(table(weights)))
     groups = ", ".join(f"{group} {count}" for group, count in layout.groups.items())

@@ -145,7 +145,7 @@ def _products(grads: Tensor, difference: Tensor) -> Tensor:
 class LayerDeltas:
     """All that LoRAs add to one linear layer or convolution.
 
-    ``rates``: indices into the search's strengths [batch, LoRAs * 20]; positions above index this list.
+    ``rates``: indices into the search's strengths [batch, LoRAs * blocks]; positions above index this list.
     ``biases``: (position, difference [out]) each.
     """
 

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from ..host import autograd, conditioning, device, loras, sampling
-from ..host.denoiser import Denoiser, ModelError
-from ..images.training_set import Example, Picture, TrainingSet, encode
-from ..loras.files import LoraError, LoraSource, read_layout
+from ..host import autograd, conditioning, device, sampling
+from ..host.denoiser import Denoiser, ModelConds
+from ..host.errors import ModelError
+from ..host.lora_loading import LoadedLora, load
+from ..host.undo import Undo
+from ..images.examples import Examples, encode
+from ..images.pictures import Example, Picture
+from ..images.training_set import TrainingSet
+from ..loras.errors import LoraError
 from ..settings import PreviewSettings, SearchSettings
 from .batch import Gradients
-from .layers import LoadedLora, layer_deltas
+from .draws import Draw
+from .layers import layer_deltas
+from .losses import DenoisingLoss, snr_weights
 from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
-from .objective import Draw, noisy_and_target, snr_weights
 from .patching import Patched
 from .rates import Rates
+from .task import Task
 
 
 class Evaluator:
@@ -34,23 +41,39 @@ class Evaluator:
         settings: SearchSettings,
     ):
         self.denoiser, self.unet, self._text, self._memory = denoiser, unet, text, memory
-        self._rates, self._settings = rates, settings
-        self._probe_noise = torch.Generator().manual_seed((settings.seed + 1) % 2**63)
+        self.rates, self._settings = rates, settings
         self.examples = text.examples
-        self.timesteps = len(denoiser.sigmas)
-        self.v_prediction = denoiser.v_prediction
+        self.timesteps = len(denoiser.schedule.sigmas)
+        self.prediction = denoiser.schedule.prediction
+
+    def timestep(self, level: Tensor) -> float:
+        """The timestep that the network is told at a level of noise in 0..1."""
+        return float(self.denoiser.schedule.sigma_at(level.view(1))[1])
 
     @property
     def shapes(self) -> list[torch.Size]:
         return [example.latent.shape for example in self.examples]
 
     def losses(self, draw: Draw, rates: Tensor) -> Tensor:
-        """Weighted denoising loss of each draw [b], in fp64 on the CPU. ``rates`` [LoRAs * 20]."""
+        """Weighted denoising loss of each draw [b], in fp64 on the CPU. ``rates`` [LoRAs, blocks]."""
         out = torch.empty(len(draw), dtype=torch.float64)
 
         def work(rows: list[int]) -> None:
-            *_, losses = self._forward(draw, rows, self._strengths(rates, len(rows)))
-            out[rows] = losses.double().cpu()
+            prediction, loss = self._forward(draw, rows, self._strengths(rates, len(rows)))
+            out[rows] = loss.values(prediction).cpu().double()
+
+        with torch.no_grad():
+            self._memory.run(self._groups(draw), work)
+        return out
+
+    def predictions(self, draw: Draw, rates: Tensor) -> list[Tensor]:
+        """What the network predicts for each sample, [4, h, w] in fp32 on the CPU. ``rates`` [LoRAs, blocks]."""
+        out = [torch.empty(0)] * len(draw)
+
+        def work(rows: list[int]) -> None:
+            prediction, _ = self._forward(draw, rows, self._strengths(rates, len(rows)))
+            for row, each in zip(rows, prediction.float().cpu()):
+                out[row] = each
 
         with torch.no_grad():
             self._memory.run(self._groups(draw), work)
@@ -59,33 +82,30 @@ class Evaluator:
     def gradients(self, draw: Draw, rates: Tensor, probes: int = 0) -> Gradients:
         """Losses and their per-example gradients by the search's parameters, and probes for the first examples.
 
-        ``rates`` [LoRAs * 20].
+        ``rates`` [LoRAs, blocks].
         """
         losses = torch.empty(len(draw), dtype=torch.float64)
-        by_rate = torch.zeros(2, len(draw), len(rates), dtype=torch.float64)
-        probe_noise = [torch.randn(noise.shape, generator=self._probe_noise) for noise in draw.noise[:probes]]
+        by_rate = torch.zeros(2, len(draw), rates.numel(), dtype=torch.float64)
 
         def work(rows: list[int]) -> None:
             strengths = self._strengths(rates, len(rows)).requires_grad_()
-            prediction, residual, weight, row_losses = self._forward(draw, rows, strengths)
-            # The sums below are over elements, not means: activation gradients in half precision
-            # stay near 1 and do not underflow; the division is done on the scalars, in fp64.
-            outputs = residual[0].numel()
-            seeds = [2 * weight * residual]
+            prediction, loss = self._forward(draw, rows, strengths)
+            starts = [(loss.start(prediction), loss.elements)]
             if rows[0] < probes:
-                seeds.append(weight**0.5 * torch.stack([probe_noise[row] for row in rows]).to(residual))
-            for number, seed in enumerate(seeds):
-                last = number == len(seeds) - 1
-                (gradient,) = torch.autograd.grad(prediction, strengths, seed.to(prediction.dtype), retain_graph=not last)
-                by_rate[number, rows] = gradient.double().cpu() / outputs ** (0.5 if number else 1)
-            losses[rows] = row_losses.double().cpu()
+                noise = torch.stack([draw.probes[row] for row in rows]).to(prediction.device)
+                starts.append((loss.probe_start(prediction, noise), loss.elements**0.5))
+            for number, (start, divisor) in enumerate(starts):
+                last = number == len(starts) - 1
+                (gradient,) = torch.autograd.grad(prediction, strengths, start, retain_graph=not last)
+                by_rate[number, rows] = gradient.cpu().double() / divisor
+            losses[rows] = loss.values(prediction).cpu().double()
 
         self._memory.run(self._groups(draw, probes), work)
-        by_gradient, by_probe = (self._rates.of_parameters(part) for part in by_rate)
+        by_gradient, by_probe = (self.rates.of_parameters(part) for part in by_rate)
         return Gradients(losses, by_gradient, by_probe[:probes])
 
     def sample(self, wanted: PreviewSettings, rates: Tensor) -> Tensor:
-        """Latent [4, height / 8, width / 8], in the VAE's scale, of a picture at ``rates`` [LoRAs * 20].
+        """Latent [4, height / 8, width / 8], in the VAE's scale, of a picture at ``rates`` [LoRAs, blocks].
 
         Its prompts are among those that :func:`opened` was told of.
         """
@@ -98,33 +118,35 @@ class Evaluator:
     def _groups(self, draw: Draw, probes: int = 0) -> list[list[int]]:
         """Rows of the draw that can share a forward: latents and contexts of one shape, all probed or none."""
         groups: dict[tuple, list[int]] = {}
-        for row, index in enumerate(draw.indices.tolist()):
-            example = self.examples[index]
+        for row, example in enumerate(self._examples(draw, range(len(draw)))):
             groups.setdefault((row < probes, example.latent.shape, example.context.shape), []).append(row)
         return list(groups.values())
 
-    def _strengths(self, rates: Tensor, batch: int) -> Tensor:
-        return rates.to(self.denoiser.device, torch.float32).expand(batch, -1).clone()
+    def _examples(self, draw: Draw, rows: Sequence[int]) -> list[Example]:
+        """What each of these samples takes of its picture."""
+        return [self.examples.of(int(draw.indices[row]), draw.numbers[row]) for row in rows]
 
-    def _forward(self, draw: Draw, rows: list[int], strengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(prediction, residual in fp32, weights [b, 1, 1, 1], weighted losses [b])."""
-        where = self.denoiser.device
-        indices = draw.indices[rows].tolist()
-        timesteps = draw.timesteps[rows]
-        sigma = self.denoiser.sigmas[timesteps].to(where)
-        latent = self.denoiser.latent_in(torch.stack([self.examples[i].latent for i in indices]).to(where))
+    def _strengths(self, rates: Tensor, batch: int) -> Tensor:
+        return rates.flatten().to(self.denoiser.device, torch.float32).expand(batch, -1).clone()
+
+    def _forward(self, draw: Draw, rows: list[int], strengths: Tensor) -> tuple[Tensor, DenoisingLoss]:
+        """The network's prediction for rows of a draw, and their loss."""
+        where, schedule = self.denoiser.device, self.denoiser.schedule
+        examples = self._examples(draw, rows)
+        sigma = schedule.sigma_at(draw.levels[rows])[0].to(where)
+        latent = self.denoiser.latent_in(torch.stack([example.latent for example in examples]).to(where))
         noise = torch.stack([draw.noise[row] for row in rows]).to(where, torch.float32)
-        noisy, target = noisy_and_target(latent, noise, sigma, self.v_prediction)
-        context, vector = self._text.batch(indices, strengths)
+        noisy = schedule.noisy(latent, noise, sigma)
+        conds = self._text.batch(examples, strengths)
         self.unet.strengths = strengths
-        prediction = self.denoiser(noisy, timesteps.to(where), context, vector)
-        residual = prediction.detach().float() - target
-        weight = snr_weights(sigma, self._settings.min_snr_gamma, self.v_prediction)[:, None, None, None]
-        return prediction, residual, weight, (weight * residual**2).flatten(1).mean(1)
+        prediction = self.denoiser(noisy, sigma, conds)
+        weight = snr_weights(schedule.snr(sigma), schedule.scale(sigma), self._settings.min_snr_gamma)
+        weight = weight[:, None, None, None] * _weights_of(examples).to(where)
+        return prediction, DenoisingLoss(schedule.output(latent, noisy, sigma), weight)
 
 
 class TextConditioning:
-    """Context and vector of each example: computed once, or anew for each batch when text encoders are searched.
+    """Conditioning of each example: computed once, or anew for each batch when text encoders are searched.
 
     ``prompts``: others that will be asked for. What can be encoded once is encoded at once, while nothing keeps
     the text encoders from being moved out later.
@@ -136,83 +158,80 @@ class TextConditioning:
         clip,
         patched: Patched | None,
         searched: bool,
-        examples: list[Example],
+        examples: Examples,
         prompts: Sequence[str] = (),
     ):
         self._denoiser, self._clip, self._patched, self._searched = denoiser, clip, patched, searched
         self._encoder = conditioning.CaptionEncoder(clip)
         self.examples = examples
-        self._vectors: dict[int, Tensor] = {}
+        self._conds: dict[int, ModelConds] = {}
         self._prompts = {} if searched else {prompt: conditioning.encode_caption(clip, prompt) for prompt in prompts}
 
     def of_prompt(self, prompt: str, strengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(context [1, tokens, c], pooled [1, p]) of a prompt; ``strengths`` [1, LoRAs * 20]."""
+        """(context [1, tokens, c], pooled [1, p]) of a prompt; ``strengths`` [1, LoRAs * blocks]."""
         if not self._searched:
             return self._prompts[prompt]
         self._patched.strengths = strengths.to(self._clip.patcher.load_device)
         return conditioning.encode_caption(self._clip, prompt)
 
-    def batch(self, indices: list[int], strengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(context [b, tokens, c], vector [b, adm channels]) on the device; ``strengths`` [b, LoRAs * 20]."""
-        where = self._denoiser.device
+    def batch(self, examples: Sequence[Example], strengths: Tensor) -> list[ModelConds]:
+        """Conditioning of each of these of the search's examples; ``strengths`` [b, LoRAs * blocks]."""
         if not self._searched:
-            contexts = [self.examples[i].context[None] for i in indices]
-            vectors = [self._cached_vector(i) for i in indices]
-        else:
-            here = strengths.to(self._clip.patcher.load_device)
+            return [self._cached(example) for example in examples]
+        here = strengths.to(self._clip.patcher.load_device)
 
-            def prepare(rows: slice) -> None:
-                self._patched.strengths = here[rows]
+        def prepare(rows: slice) -> None:
+            self._patched.strengths = here[rows]
 
-            encoded = self._encoder([self.examples[i].caption for i in indices], prepare)
-            contexts = [context for context, _ in encoded]
-            vectors = [
-                self._denoiser.size_and_pooled(pooled, **self.examples[i].sizes)
-                for i, (_, pooled) in zip(indices, encoded)
-            ]
-        return torch.cat(contexts).to(where), torch.cat(vectors).to(where)
+        encoded = self._encoder([(example.caption, example.max_tokens) for example in examples], prepare)
+        return [self._conds_of(example, *each) for example, each in zip(examples, encoded)]
 
-    def _cached_vector(self, index: int) -> Tensor:
-        if index not in self._vectors:
-            example = self.examples[index]
-            self._vectors[index] = self._denoiser.size_and_pooled(example.pooled[None], **example.sizes)
-        return self._vectors[index]
+    def _cached(self, example: Example) -> ModelConds:
+        if id(example) not in self._conds:  # the examples live as long as this does
+            self._conds[id(example)] = self._conds_of(example, example.context[None], example.pooled[None])
+        return self._conds[id(example)]
+
+    def _conds_of(self, example: Example, context: Tensor, pooled: Tensor) -> ModelConds:
+        return self._denoiser.conds(context, pooled, example.sizes, example.latent.shape)
+
+
+def _weights_of(examples: Sequence[Example]) -> Tensor:
+    """How much each element of each example counts in its loss, [b, 1, h, w]; without masks [b, 1, 1, 1]."""
+    weights = torch.tensor([example.weight for example in examples])[:, None, None, None]
+    if all(example.mask is None for example in examples):
+        return weights
+    whole = torch.ones(examples[0].latent.shape[1:])
+    return weights * torch.stack([whole if example.mask is None else example.mask for example in examples])[:, None]
 
 
 @contextmanager
-def opened(
-    model,
-    clip,
-    vae,
-    sources: Sequence[LoraSource],
-    rates: Rates,
-    training_set: TrainingSet,
-    settings: SearchSettings,
-    prompts: Sequence[str] = (),
-) -> Iterator[Evaluator]:
+def opened(task: Task) -> Iterator[Evaluator]:
     """Loads and encodes everything, puts the deltas on the models, and takes them off on leaving.
 
-    ``prompts``: those that :meth:`Evaluator.sample` will be asked for.
     MODEL, CLIP and VAE are left as they were, whatever happens inside.
     """
+    model, clip, vae = task.models.model, task.models.clip, task.models.vae
+    prompts = [task.previews.prompt, task.previews.negative] if task.previews is not None else []
     denoiser = Denoiser(model)
-    _check_inputs(clip, vae, training_set, prompts)
-    loaded = [LoadedLora(source, loras.read_patches(source, model, clip)) for source in sources]
+    _check_inputs(clip, vae, task.images, prompts)
+    loaded = [load(source, model, clip) for source in task.loras]
+    rates = Rates(task.loras, [lora.layout for lora in loaded], task.settings)
     _check_text_encoders(clip, loaded)
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
+    with torch.inference_mode(False), torch.enable_grad(), Undo() as undo:
         patched_text, text_is_searched = None, False
-        if clip is not None and (text_layers := layer_deltas(clip.cond_stage_model, loaded)):
+        if clip is not None and (text_layers := layer_deltas(clip.cond_stage_model, loaded, rates.architecture)):
             device.load([clip.patcher])
-            stack.enter_context(autograd.gradients_allowed(clip.cond_stage_model))
-            patched_text = stack.enter_context(Patched(clip.cond_stage_model, text_layers))
-            patched_text.strengths = rates.all_rates(rates.start).float()[None].to(clip.patcher.load_device)
-            text_is_searched = any(rates.parameter_of[rate] >= 0 for layer in text_layers.values() for rate in layer.rates)
+            autograd.allow_gradients(clip.cond_stage_model, undo)
+            patched_text = Patched(clip.cond_stage_model, text_layers, undo)
+            patched_text.strengths = rates.all_rates(rates.start).float().flatten()[None].to(clip.patcher.load_device)
+            searched = set(rates.searched.tolist())
+            text_is_searched = any(rate in searched for layer in text_layers.values() for rate in layer.rates)
         with torch.no_grad():
             examples = encode(
-                training_set,
+                task.images,
                 lambda pixels: conditioning.encode_image(vae, pixels),
-                lambda caption: conditioning.encode_caption(clip, caption),
+                lambda caption, max_tokens: conditioning.encode_caption(clip, caption, max_tokens),
+                task.settings.seed,
             )
             text = TextConditioning(denoiser, clip, patched_text, text_is_searched, examples, prompts)
         if text_is_searched and any(example.caption is None for example in examples):
@@ -224,11 +243,12 @@ def opened(
         beside = [clip.patcher] if text_is_searched else []
         device.load([denoiser.patcher, *beside], KEPT_CHECKPOINTED * denoiser.inference_memory((1, *largest)))
         if text_is_searched:
-            stack.enter_context(conditioning.loaded_already(clip))
-        stack.enter_context(autograd.gradients_allowed(denoiser.model))
-        patched = stack.enter_context(Patched(denoiser.model, layer_deltas(denoiser.model, loaded)))
-        memory = stack.enter_context(MicroBatches(denoiser, largest, settings.batch_size))
-        yield Evaluator(denoiser, patched, text, memory, rates, settings)
+            conditioning.keep_loaded(clip, undo)
+        with denoiser.innermost(undo):
+            autograd.allow_gradients(denoiser.model, undo)
+            patched = Patched(denoiser.model, layer_deltas(denoiser.model, loaded, rates.architecture), undo)
+        memory = MicroBatches(denoiser, largest, task.settings.batch_size, undo)
+        yield Evaluator(denoiser, patched, text, memory, rates, task.settings)
 
 
 def _check_inputs(clip, vae, training_set: TrainingSet, prompts: Sequence[str]) -> None:
@@ -245,7 +265,7 @@ def _check_inputs(clip, vae, training_set: TrainingSet, prompts: Sequence[str]) 
 
 def _check_text_encoders(clip, loaded: Sequence[LoadedLora]) -> None:
     for lora in loaded:
-        layout = read_layout(lora.source)
+        layout = lora.layout
         if clip is None and layout.groups.get("text_encoders") and lora.source.fixed.get("BASE") != 0:
             raise LoraError(
                 f"LoRA file {lora.source.path} has {layout.groups['text_encoders']} text-encoder keys, but there is no CLIP. "

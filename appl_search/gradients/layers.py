@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..architectures.blocks import NUM_BLOCKS, block_of_key
-from ..host.loras import patched_weight
+from ..architectures import Architecture
+from ..host.lora_loading import LoadedLora, misfit
+from ..host.lora_patches import patched_weight
 from ..host.operations import operation_of
-from ..loras.factors import low_rank_factors
-from ..loras.files import LoraError, LoraSource
+from ..loras.errors import LoraError
 from ..loras.patch import Patch
+from ..loras.source import LoraSource
 from .deltas import Chain, Dense, LayerDeltas, LowRank, OutputDeltas, WeightDelta
 
 
-@dataclass(frozen=True)
-class LoadedLora:
-    """A LoRA file's patches by model key, and where it came from."""
-
-    source: LoraSource
-    patches: Mapping[str, Patch]
-
-
-def layer_deltas(model: nn.Module, loras: Sequence[LoadedLora]) -> dict[str, LayerDeltas | OutputDeltas]:
+def layer_deltas(
+    model: nn.Module, loras: Sequence[LoadedLora], architecture: Architecture
+) -> dict[str, LayerDeltas | OutputDeltas]:
     """The deltas of every layer of ``model`` that any LoRA patches, by module name.
 
-    Keys of other models are left alone. Rates are numbered 20 * LoRA + block. Raises :class:`LoraError` with
+    Keys of other models are left alone. Rates are numbered LoRA * blocks + block. Raises :class:`LoraError` with
     the file and the key where a patch does not fit its layer.
     """
     by_module: dict[str, list[_Entry]] = {}
@@ -37,7 +32,8 @@ def layer_deltas(model: nn.Module, loras: Sequence[LoadedLora]) -> dict[str, Lay
     for index, lora in enumerate(loras):
         for key, patch in lora.patches.items():
             if key in known:
-                entry = _Entry(lora.source, key, patch, index * NUM_BLOCKS + block_of_key(key))
+                rate = index * len(architecture.blocks) + architecture.block_of_key(key)
+                entry = _Entry(lora.source, key, patch, rate)
                 by_module.setdefault(key.rpartition(".")[0], []).append(entry)
     return {name: _deltas_of(model.get_submodule(name), entries) for name, entries in by_module.items()}
 
@@ -56,17 +52,13 @@ class _Entry:
         return self.key.rpartition(".")[2]
 
     def misfit(self, shape: torch.Size) -> LoraError:
-        shapes = [tuple(part.shape) for part in self.patch.weights if isinstance(part, Tensor)]
-        return LoraError(
-            f"LoRA file {self.source.path}: its {self.patch.kind} tensors of shapes {shapes} do not fit {self.key}, whose "
-            f"shape is {tuple(shape)}. The file is damaged or for another model than this SDXL."
-        )
+        return misfit(self.source, self.key, self.patch, shape)
 
     def full_difference(self, shape: torch.Size) -> Tensor:
         """The tensor of a patch that is one already."""
-        if self.patch.kind != "diff" or self.patch.weights[0].shape != shape:
+        if self.patch.whole is None or not self.patch.fits(shape):
             raise self.misfit(shape)
-        return self.patch.weights[0]
+        return self.patch.whole
 
 
 def _deltas_of(module: nn.Module, entries: Sequence[_Entry]) -> LayerDeltas | OutputDeltas:
@@ -85,7 +77,7 @@ def _deltas_of(module: nn.Module, entries: Sequence[_Entry]) -> LayerDeltas | Ou
 
 def _weight_deltas(weight: Tensor, entries: Sequence[_Entry], rates: Sequence[int]) -> list[WeightDelta]:
     """Low-rank patches stacked, the others one by one; all together where one depends on those before it."""
-    if any(entry.patch.is_nonlinear or (entry.patch.depends_on_weight and number) for number, entry in enumerate(entries)):
+    if any(not entry.patch.is_linear or (entry.patch.depends_on_weight and number) for number, entry in enumerate(entries)):
         for entry in entries:
             _check_fits(entry, weight)
         return [_chain(entries, [rates.index(entry.rate) for entry in entries])]
@@ -93,11 +85,10 @@ def _weight_deltas(weight: Tensor, entries: Sequence[_Entry], rates: Sequence[in
     others: list[WeightDelta] = []
     for entry in entries:
         position = rates.index(entry.rate)
-        if factors := low_rank_factors(entry.patch, weight.shape):
-            down, up = factors
-            if (up.shape[0], *down.shape[1:]) != weight.shape or up.shape[1] != down.shape[0]:
-                raise entry.misfit(weight.shape)
-            stacked.append((down, up, position))
+        if not entry.patch.fits(weight.shape):
+            raise entry.misfit(weight.shape)
+        if factors := entry.patch.low_rank_factors(weight.shape):
+            stacked.append((*factors, position))
         else:
             _check_fits(entry, weight)
             others.append(Dense(_difference(entry), position))

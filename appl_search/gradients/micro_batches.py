@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
 
 import torch
 
 from ..host import autograd, device
 from ..host.denoiser import Denoiser
+from ..host.undo import Undo
 
 log = logging.getLogger("appl_search")
 
@@ -18,25 +18,23 @@ log = logging.getLogger("appl_search")
 KEPT, KEPT_CHECKPOINTED = 30, 4
 
 
-class MicroBatches(AbstractContextManager):
-    """Splits a batch so that it fits, and runs it; ``with`` it, checkpointing ends at the end.
+class MicroBatches:
+    """Splits a batch so that it fits, and runs it; checkpointing stays on until ``undo`` takes it off.
 
     ``size``: examples at a time. It starts from the memory that is free. When memory runs out it is
     halved, then the U-Net's blocks are checkpointed, and only then does it fail; what was computed
     already is kept, and each example's numbers do not depend on the size beyond rounding.
     """
 
-    def __init__(self, denoiser: Denoiser, shape: torch.Size, batch_size: int):
-        self._denoiser, self._stack = denoiser, ExitStack()
+    def __init__(self, denoiser: Denoiser, shape: torch.Size, batch_size: int, undo: Undo):
+        self._denoiser, self._undo = denoiser, undo
         self.checkpointing = False
         plain = denoiser.inference_memory((1, *shape))
         free = device.free_memory(denoiser.device)
         if free < KEPT * plain:
             self._checkpoint()
-        self.size = max(1, min(batch_size, int(free / (plain * (KEPT_CHECKPOINTED if self.checkpointing else KEPT)))))
-
-    def __exit__(self, *_) -> None:
-        self._stack.close()
+        most = 1 if denoiser.one_at_a_time else batch_size
+        self.size = max(1, min(most, int(free / (plain * (KEPT_CHECKPOINTED if self.checkpointing else KEPT)))))
 
     def run(self, groups: Sequence[Sequence[int]], work: Callable[[list[int]], None]) -> None:
         """Calls ``work`` with parts of each group, until all rows are done.
@@ -72,5 +70,5 @@ class MicroBatches(AbstractContextManager):
             ) from error
 
     def _checkpoint(self) -> None:
-        self._stack.enter_context(autograd.checkpointed(self._denoiser.model))
+        autograd.checkpoint_blocks(self._denoiser.model, self._undo, self._denoiser.one_at_a_time)
         self.checkpointing = True

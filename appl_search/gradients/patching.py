@@ -1,19 +1,19 @@
-"""Puts deltas on a model's layers for as long as a ``with`` block runs."""
+"""Puts deltas on a model's layers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
 
 import torch
 from torch import Tensor, nn
 
 from ..host import autograd
+from ..host.undo import Undo
 from .deltas import LayerDeltas, OutputDeltas, Strengths
 
 
-class Patched(AbstractContextManager):
-    """Layers of ``model`` with deltas; as before again on leaving, whatever happened inside.
+class Patched:
+    """Layers of ``model`` with deltas, until ``undo`` puts them back.
 
     ``layers`` maps module names of ``model`` to their deltas. Set :attr:`strengths` [batch or 1, rates]
     before each forward. Its rows are equal: all examples see the same rates, and each row gets the
@@ -22,12 +22,14 @@ class Patched(AbstractContextManager):
     that runs again in backward does exactly the same again. With None the model is the plain one.
     """
 
-    def __init__(self, model: nn.Module, layers: Mapping[str, LayerDeltas | OutputDeltas]):
+    def __init__(self, model: nn.Module, layers: Mapping[str, LayerDeltas | OutputDeltas], undo: Undo):
         self.model = model
-        self._modules = [(model.get_submodule(name), deltas) for name, deltas in layers.items()]
         self._used = {layer.rates for layer in layers.values()}
-        self._stack = ExitStack()
         self.strengths = None
+        for name, deltas in layers.items():
+            module = model.get_submodule(name)
+            wrap = self._patched_forward if isinstance(deltas, LayerDeltas) else self._adding_forward
+            autograd.replace_forward(module, wrap(module, deltas), undo)
 
     @property
     def strengths(self) -> Tensor | None:
@@ -49,20 +51,6 @@ class Patched(AbstractContextManager):
             for rates in self._used
         }
 
-    def __enter__(self) -> Patched:
-        with ExitStack() as stack:
-            affine = [(module, deltas) for module, deltas in self._modules if isinstance(deltas, LayerDeltas)]
-            stack.enter_context(autograd.forwards_replaced(affine, self._patched_forward))
-            for module, deltas in self._modules:
-                if isinstance(deltas, OutputDeltas):
-                    stack.callback(module.register_forward_hook(self._hook(deltas)).remove)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._stack.close()
-        self.strengths = None
-
     def _patched_forward(self, module: nn.Module, deltas: LayerDeltas) -> Callable:
         plain = module.forward
 
@@ -73,13 +61,14 @@ class Patched(AbstractContextManager):
 
         return forward
 
-    def _hook(self, deltas: OutputDeltas):
-        def add(module, inputs, output):
-            if self._strengths is None:
-                return output
-            return deltas.add(output, inputs[0], self._gathered[deltas.rates][0])
+    def _adding_forward(self, module: nn.Module, deltas: OutputDeltas) -> Callable:
+        plain = module.forward
 
-        return add
+        def forward(x: Tensor, *args, **kwargs) -> Tensor:
+            y = plain(x, *args, **kwargs)
+            return y if self._strengths is None else deltas.add(y, x, self._gathered[deltas.rates][0])
+
+        return forward
 
 
 class _PatchedLayer(torch.autograd.Function):

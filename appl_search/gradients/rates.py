@@ -7,48 +7,51 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..architectures.blocks import BLOCK_NAMES, NUM_BLOCKS
-from ..loras.files import LoraLayout, LoraSource
+from ..loras.layout import LoraLayout
+from ..loras.source import LoraSource
 from ..settings import SearchSettings
 
 
 def spread(parameters: Tensor, parameter_of: Tensor, otherwise: Tensor) -> Tensor:
-    """[p] -> [LoRAs * 20]: each rate its parameter, or ``otherwise`` [LoRAs * 20] where ``parameter_of`` is -1."""
+    """[p] -> [LoRAs, blocks]: each rate its parameter, or ``otherwise`` [LoRAs, blocks] where ``parameter_of`` is -1."""
     return torch.where(parameter_of >= 0, parameters.double()[parameter_of.clamp(min=0)], otherwise)
 
 
 class Rates:
-    """The map between the search's parameters [p] and all rates [LoRAs * 20].
+    """The map between the search's parameters [p] and all rates [LoRAs, blocks].
 
     Blocks that a LoRA has no keys for are 0 and no parameters; fixed ones keep their value; tied
-    ones share a parameter. ``counts`` [p]: how many rates each parameter stands for. Raises
-    ValueError when nothing is left to search or a start lies outside the bounds.
+    ones share a parameter. ``counts`` [p]: how many rates each parameter stands for. ``searched``: which of the rates,
+    counted LoRA * blocks + block, are parameters. ``layouts``: all of one architecture. Raises ValueError when nothing is
+    left to search or a start lies outside the bounds.
     """
 
     def __init__(self, sources: Sequence[LoraSource], layouts: Sequence[LoraLayout], settings: SearchSettings):
-        total = len(sources) * NUM_BLOCKS
-        self.constant = torch.zeros(total, dtype=torch.float64)
-        self.parameter_of = torch.full((total,), -1)
+        self.layouts = tuple(layouts)
+        self.architecture = layouts[0].architecture
+        blocks = self.architecture.blocks
+        self.constant = torch.zeros(len(sources), len(blocks), dtype=torch.float64)
+        self.parameter_of = torch.full((len(sources), len(blocks)), -1)
         starts: list[float] = []
         for number, (source, layout) in enumerate(zip(sources, layouts)):
-            for tied in source.ties():
+            for tied in self.architecture.ties(source.tie):
                 free = []
                 for block in tied:
-                    name, slot = BLOCK_NAMES[block], number * NUM_BLOCKS + block
+                    name = blocks[block]
                     if not layout.present[block]:
                         continue
                     if name in source.fixed:
-                        self.constant[slot] = source.fixed[name]
+                        self.constant[number, block] = source.fixed[name]
                     else:
-                        free.append((slot, source.start.get(name, settings.init)))
+                        free.append((block, source.start.get(name, settings.init)))
                 if free:
-                    self.parameter_of[[slot for slot, _ in free]] = len(starts)
+                    self.parameter_of[number, [block for block, _ in free]] = len(starts)
                     starts.append(sum(start for _, start in free) / len(free))
         if not starts:
             raise ValueError("There is no rate to search: every block is fixed or has no keys in its LoRA.")
-        self.searched = torch.nonzero(self.parameter_of >= 0).flatten()
-        self.penalized = torch.tensor([present for layout in layouts for present in layout.present])
-        self.counts = torch.bincount(self.parameter_of[self.searched], minlength=len(starts)).double()
+        self.searched = torch.nonzero(self.parameter_of.flatten() >= 0).flatten()
+        self.penalized = torch.tensor([layout.present for layout in layouts])
+        self.counts = torch.bincount(self.parameter_of.flatten()[self.searched], minlength=len(starts)).double()
         self.start = torch.tensor(starts, dtype=torch.float64)
         self.lower = float("-inf") if settings.minimum is None else settings.minimum
         self.upper = float("inf") if settings.maximum is None else settings.maximum
@@ -62,13 +65,13 @@ class Rates:
         return len(self.start)
 
     def all_rates(self, parameters: Tensor) -> Tensor:
-        """[p] -> [LoRAs * 20] in fp64."""
+        """[p] -> [LoRAs, blocks] in fp64."""
         return spread(parameters, self.parameter_of, self.constant)
 
     def of_parameters(self, per_rate: Tensor) -> Tensor:
-        """Gradients [b, LoRAs * 20] by rate -> [b, p] by parameter (tied rates add up)."""
+        """Gradients [b, LoRAs * blocks] by rate -> [b, p] by parameter (tied rates add up)."""
         out = per_rate.new_zeros(per_rate.shape[0], len(self))
-        return out.index_add_(1, self.parameter_of[self.searched], per_rate[:, self.searched])
+        return out.index_add_(1, self.parameter_of.flatten()[self.searched], per_rate[:, self.searched])
 
     def penalty(self, rates: Tensor, negative_penalty: float) -> float:
         """sum |rate| + negative_penalty * sum over negative ones of |rate|, over all blocks there are."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import comfy.ops
 import torch
@@ -14,38 +13,26 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from . import compat
 from .operations import Conv2d, Linear, operation_of
+from .undo import Undo
 
 
-@contextmanager
-def gradients_allowed(model: nn.Module) -> Iterator[None]:
-    """Inside, autograd can run through the model's frozen weights; afterwards they are as before."""
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        stack.enter_context(_normal_weights(model))
-        stack.enter_context(_casting_layers_rerun(model))
-        stack.enter_context(_cloned_norm_inputs(model))
-        yield
+def allow_gradients(model: nn.Module, undo: Undo) -> None:
+    """Autograd can run through the model's frozen weights, until they are put back; outside inference mode only."""
+    _use_normal_weights(model, undo)
+    _rerun_casting_layers(model, undo)
+    _clone_norm_inputs(model, undo)
 
 
-@contextmanager
-def _normal_weights(model: nn.Module) -> Iterator[None]:
+def _use_normal_weights(model: nn.Module, undo: Undo) -> None:
     """Autograd refuses to save weights that ComfyUI loaded in inference mode: normal tensors over the same storage."""
-    replaced = []
-    try:
-        for module in model.modules():
-            for own in (module._parameters, module._buffers):
-                for name, tensor in own.items():
-                    if tensor is not None and (tensor.is_inference() or tensor.requires_grad):
-                        replaced.append((own, name, tensor))
-                        alias = _alias(tensor)
-                        is_parameter = own is module._parameters
-                        own[name] = nn.Parameter(alias, requires_grad=False) if is_parameter else alias
-        yield
-    finally:
-        for own, name, original in replaced:
-            own[name] = original
+    for module in model.modules():
+        for own in (module._parameters, module._buffers):
+            for name, tensor in own.items():
+                if tensor is not None and (tensor.is_inference() or tensor.requires_grad):
+                    alias = _alias(tensor)
+                    undo.put(own, name, nn.Parameter(alias, requires_grad=False) if own is module._parameters else alias)
 
 
 def _alias(tensor: Tensor) -> Tensor:
@@ -54,25 +41,9 @@ def _alias(tensor: Tensor) -> Tensor:
     return alias
 
 
-@contextmanager
-def forwards_replaced(modules: Iterable[tuple], wrap: Callable[..., Callable]) -> Iterator[None]:
-    """``forward`` of each module through a wrapper of its own, which can call the former one.
-
-    ``modules``: (module, further arguments of ``wrap`` ...) each.
-    """
-    before = []
-    try:
-        for module, *given in modules:
-            wrapped = wrap(module, *given)
-            before.append((module, module.__dict__.get("forward")))
-            module.forward = wrapped
-        yield
-    finally:
-        for module, own in reversed(before):
-            if own is None:
-                del module.forward
-            else:
-                module.forward = own
+def replace_forward(module: nn.Module, forward: Callable, undo: Undo) -> None:
+    """``forward`` in place of the module's own, until the end."""
+    undo.put(vars(module), "forward", forward)
 
 
 @contextmanager
@@ -84,7 +55,7 @@ def borrowed_weights(layer: nn.Module, like: Tensor) -> Iterator[tuple[Tensor, T
     if not _casts(layer):
         yield layer.weight, layer.bias
         return
-    weight, bias, *stream = comfy.ops.cast_bias_weight(layer, like, **_OFFLOADABLE)
+    weight, bias, *stream = compat.cast_weights(layer, like)
     try:
         yield weight, bias
     finally:
@@ -92,18 +63,14 @@ def borrowed_weights(layer: nn.Module, like: Tensor) -> Iterator[tuple[Tensor, T
             comfy.ops.uncast_bias_weight(layer, weight, bias, *stream)
 
 
-#: Newer hosts bring weights in on a stream of their own, and want to be told when one is done with them.
-_OFFLOADABLE = {"offloadable": True} if "offloadable" in inspect.signature(comfy.ops.cast_bias_weight).parameters else {}
-
-
-def _casting_layers_rerun(model: nn.Module):
+def _rerun_casting_layers(model: nn.Module, undo: Undo) -> None:
     """Layers whose weights ComfyUI casts or brings in for each forward, into buffers that it may use again.
 
     A weight kept from forward to backward could have been overwritten by then. Such a layer runs
     without a graph; backward brings its weight in once more.
     """
 
-    def wrap(layer: nn.Module) -> Callable:
+    def rerunning(layer: nn.Module) -> Callable:
         forward, operation = layer.forward, operation_of(layer)
 
         def rerun(x: Tensor, *args, **kwargs) -> Tensor:
@@ -115,7 +82,9 @@ def _casting_layers_rerun(model: nn.Module):
 
         return rerun
 
-    return forwards_replaced(((module,) for module in model.modules() if _casts(module)), wrap)
+    for module in model.modules():
+        if _casts(module):
+            replace_forward(module, rerunning(module), undo)
 
 
 def _casts(module: nn.Module) -> bool:
@@ -158,11 +127,14 @@ class _Rerun(torch.autograd.Function):
         return torch.autograd.grad(y, x, grad_y)[0], None
 
 
-def checkpointed(model: nn.Module):
-    """Inside, the U-Net's blocks keep only their inputs and run again in backward (Chen et al., 2016)."""
+def checkpoint_blocks(model: nn.Module, undo: Undo, keep_random_state: bool = False) -> None:
+    """The U-Net's blocks keep only their inputs and run again in backward (Chen et al., 2016), until the end.
 
-    def wrap(block: nn.Module) -> Callable:
-        forward = _sparing_its_input(block.forward) if _ADDS_RESIDUALS_IN_PLACE else block.forward
+    ``keep_random_state``: the second run draws the same random numbers, for patches that draw some.
+    """
+
+    def checkpointing(block: nn.Module) -> Callable:
+        forward = _sparing_its_input(block.forward) if compat.ADDS_RESIDUALS_IN_PLACE else block.forward
 
         def again(*args, **kwargs):
             if not torch.is_grad_enabled():
@@ -170,39 +142,28 @@ def checkpointed(model: nn.Module):
             # ComfyUI writes the running block's number into this dict: keep what it says now.
             args = [dict(arg) if isinstance(arg, dict) else arg for arg in args]
             kwargs = {key: dict(arg) if isinstance(arg, dict) else arg for key, arg in kwargs.items()}
-            return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
+            return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=keep_random_state, **kwargs)
 
         return again
 
-    blocks = ((module,) for module in model.modules() if isinstance(module, (ResBlock, BasicTransformerBlock)))
-    return forwards_replaced(blocks, wrap)
+    for module in model.modules():
+        if isinstance(module, (ResBlock, BasicTransformerBlock)):
+            replace_forward(module, checkpointing(module), undo)
 
 
 def _sparing_its_input(forward: Callable) -> Callable:
     return lambda x, *args, **kwargs: forward(x.clone(), *args, **kwargs)
 
 
-#: ComfyUI before 0.3.41 writes ``x += n`` in its U-Net's transformer block.
-_ADDS_RESIDUALS_IN_PLACE = "x += n" in inspect.getsource(BasicTransformerBlock)
-_CLIP_ADDS_RESIDUALS_IN_PLACE = "x += " in inspect.getsource(CLIPLayer)
-
-
 def _norms_before_residuals(model: nn.Module) -> Iterator[nn.Module]:
     """Norms whose input, saved for backward, the host overwrites afterwards."""
     for module in model.modules():
-        if isinstance(module, BasicTransformerBlock) and _ADDS_RESIDUALS_IN_PLACE:
+        if isinstance(module, BasicTransformerBlock) and compat.ADDS_RESIDUALS_IN_PLACE:
             yield from (norm for norm in (module.norm1, module.norm2, module.norm3) if norm is not None)
-        elif isinstance(module, CLIPLayer) and _CLIP_ADDS_RESIDUALS_IN_PLACE:
+        elif isinstance(module, CLIPLayer):
             yield from (module.layer_norm1, module.layer_norm2)
 
 
-@contextmanager
-def _cloned_norm_inputs(model: nn.Module) -> Iterator[None]:
-    handles = []
-    try:
-        for norm in _norms_before_residuals(model):
-            handles.append(norm.register_forward_pre_hook(lambda _, inputs: (inputs[0].clone(),)))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+def _clone_norm_inputs(model: nn.Module, undo: Undo) -> None:
+    for norm in _norms_before_residuals(model):
+        replace_forward(norm, _sparing_its_input(norm.forward), undo)

@@ -1,102 +1,127 @@
-"""The U-Net of a MODEL as a function of its noisy input, with its noise schedule."""
+"""The U-Net of a MODEL, as ComfyUI's own sampler asks it."""
 
 from __future__ import annotations
 
-import comfy.model_base
-import comfy.model_management
-import comfy.model_sampling
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+
+import comfy.samplers
 import torch
 from torch import Tensor
 
+from . import options
+from .architectures import architecture_of
+from .attention import check_override, use_differentiable
+from .schedule import Schedule
+from .undo import Undo
 
-class ModelError(ValueError):
-    """A MODEL, CLIP or VAE that a search cannot use; the message says what was expected."""
+#: A conditioning in the host's form, ready for the U-Net: {name: comfy.conds.COND...}.
+ModelConds = dict
 
 
 class Denoiser:
-    """An SDXL ModelPatcher: its schedule, its prediction type and its raw prediction.
+    """A ModelPatcher: its schedule and its predictions, with all of its patches, wrappers and object patches.
 
-    ``sigmas`` [timesteps]: noise levels, ascending, in ComfyUI's convention x = x0 + sigma * noise.
-    ``v_prediction``: whether the network predicts v rather than the noise.
-    Raises :class:`ModelError` for anything but SDXL with eps or v prediction.
+    ``schedule``: its noise levels, and what its network predicts. ``one_at_a_time``: whether examples of different
+    noise levels may not share a call, because a patch could look at the first one's only.
+    Raises :class:`ModelError` for a model of no architecture that there is, and for a sampling patch that cannot be searched with.
     """
 
     def __init__(self, patcher):
-        if not isinstance(patcher.model, comfy.model_base.SDXL):
-            kind = type(patcher.model).__name__
-            raise ModelError(f"The MODEL is {kind}, expected SDXL. Load an SDXL checkpoint: block weights are for SDXL only.")
-        self.patcher = patcher
+        architecture_of(patcher)
+        self.patcher = patcher = options.uncompiled(patcher)
         self.model = patcher.model
-        sampling = patcher.get_model_object("model_sampling")
-        self.v_prediction = _is_v_prediction(sampling)
-        self.sigmas: Tensor = sampling.sigmas.detach().clone().float().cpu()
-        self._sampling = sampling
+        self.schedule = Schedule(patcher.get_model_object("model_sampling"))
+        self.model_options = options.sampling_options(patcher)
+        check_override(self.model_options["transformer_options"], self.device, torch.float32)
+        self.one_at_a_time = options.is_patched(self.model_options)
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype that the host computes in."""
-        return self.model.manual_cast_dtype or self.model.get_dtype()
+    @contextmanager
+    def innermost(self, undo: Undo) -> Iterator[None]:
+        """Makes the loaded model ready to be asked, until the end; inside, what replaces forwards goes below the host's own.
+
+        The host puts bypass LoRAs around the layers of a loaded model ("injections").
+        """
+        patcher = self.patcher
+        use_differentiable(undo)
+        if hasattr(patcher, "pre_run"):  # ComfyUI since December 2024
+            undo.put(vars(self.model), "current_patcher", patcher)
+            undo.call(patcher.cleanup)
+            patcher.pre_run()
+        if not getattr(patcher, "is_injected", False):
+            yield
+            return
+        undo.call(patcher.inject_model)
+        patcher.eject_model()
+        yield
+        undo.call(patcher.eject_model)
+        patcher.inject_model()
 
     @property
     def device(self) -> torch.device:
         return self.patcher.load_device
 
     def sigma_at(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """(sigma [b], timestep [b]) of ``u`` [b] in 0..1, where 0 is the least noise; on the CPU.
-
-        By the host's own schedule of n noise levels: u -> level floor(u * n), and the timestep that the host tells the
-        network at this level.
-        """
-        index = (u.double() * len(self.sigmas)).long().clamp_(0, len(self.sigmas) - 1)
-        sigma = self.sigmas[index.cpu()]
-        return sigma, self._sampling.timestep(sigma)
+        """As :meth:`Schedule.sigma_at`."""
+        return self.schedule.sigma_at(u)
 
     def latent_in(self, latent: Tensor) -> Tensor:
         """A VAE's latent in the U-Net's own scale (SDXL: times 0.13025)."""
         return self.model.process_latent_in(latent)
 
-    def latent_out(self, latent: Tensor) -> Tensor:
-        """The inverse of :meth:`latent_in`."""
-        return self.model.process_latent_out(latent)
-
-    def size_and_pooled(self, pooled: Tensor, **sizes: int) -> Tensor:
-        """SDXL's vector conditioning [n, adm channels] of pooled [n, c] and sizes in pixels.
-
-        ``sizes``: width, height, crop_w, crop_h, target_width, target_height, as ComfyUI names them.
-        Differentiable in ``pooled``.
-        """
-        return self.model.encode_adm(pooled_output=pooled, device=pooled.device, **sizes)
-
     def inference_memory(self, batch_shape: tuple[int, ...]) -> float:
         """Bytes that the host reserves for sampling a batch of ``batch_shape`` [b, 4, h, w]."""
         return self.patcher.memory_required(list(batch_shape))
 
-    def __call__(self, noisy: Tensor, timesteps: Tensor, context: Tensor, vector: Tensor) -> Tensor:
-        """The network's raw output [b, 4, h, w] in its own dtype.
+    def conds(self, context: Tensor, pooled: Tensor, sizes: dict[str, int], latent_shape: Sequence[int]) -> ModelConds:
+        """What the host gives the U-Net of one conditioning: context [1, tokens, c], pooled [1, c], and sizes in pixels.
 
-        ``noisy`` [b, 4, h, w]: sqrt(abar) x0 + sqrt(1 - abar) noise; ``timesteps`` [b];
-        ``context`` [b, tokens, c]; ``vector`` [b, adm channels].
+        ``sizes``: width, height, crop_w, crop_h, target_width, target_height, as ComfyUI names them; ``latent_shape``
+        [4, h, w]. Differentiable in ``context`` and ``pooled``.
         """
-        dtype = self.dtype
-        return self.model.diffusion_model(
-            noisy.to(dtype),
-            timesteps.float(),
-            context=context.to(dtype),
-            y=vector.to(dtype),
-            control=None,
-            transformer_options=dict(self.patcher.model_options.get("transformer_options", {})),
+        given = {"cross_attn": context, "pooled_output": pooled, **sizes, "model_conds": {}}
+        noise = torch.zeros(1, *latent_shape)
+        (made,) = comfy.samplers.encode_model_conds(
+            self.model.extra_conds, [given], noise, noise.device, "positive", latent_image=noise, denoise_mask=None, seed=None
         )
+        return made["model_conds"]
+
+    def __call__(self, noisy: Tensor, sigma: Tensor, conds: Sequence[ModelConds]) -> Tensor:
+        """The network's prediction (:attr:`Schedule.prediction`) [b, 4, h, w], in fp32.
+
+        As the host's sampler would ask for it: through every patch and wrapper, of one conditioning for the batch.
+        ``noisy`` [b, 4, h, w]: of :meth:`Schedule.noisy`; ``sigma`` [b]; ``conds``: of each example, all of one shape.
+        """
+        together = {name: _together([each[name] for each in conds], noisy.device) for name in conds[0]}
+        cond = {"model_conds": together, "uuid": uuid.uuid4()}
+        model_options = dict(self.model_options)
+        steps = torch.cat([sigma[:1], torch.zeros_like(sigma[:1])])  # as of a sampler that is at this noise level
+        model_options["transformer_options"] = {**model_options["transformer_options"], "sample_sigmas": steps}
+        asked = [[cond], None]  # at a guidance of 1 the sampler leaves the negative out
+        with _random_numbers_of(noisy) if self.one_at_a_time else nullcontext():
+            if "sampler_calc_cond_batch_function" in model_options:
+                given = {"conds": asked, "input": noisy, "sigma": sigma, "model": self.model, "model_options": model_options}
+                denoised = model_options["sampler_calc_cond_batch_function"](given)[0]
+            else:
+                denoised = comfy.samplers.calc_cond_batch(self.model, asked, noisy, sigma, model_options)[0]
+        return self.schedule.output(denoised, noisy, sigma)
 
 
-def _is_v_prediction(sampling) -> bool:
-    if not isinstance(sampling, comfy.model_sampling.ModelSamplingDiscrete):
-        raise ModelError(
-            f"The MODEL samples with {type(sampling).__name__}, expected a discrete noise schedule (eps or v "
-            "prediction). Remove the sampling patch from the MODEL."
-        )
-    bases = [base.__name__ for base in type(sampling).__mro__]
-    # V_PREDICTION and the others all derive from EPS: the most derived of these names decides.
-    first = next((name for name in bases if name in ("EPS", "V_PREDICTION", "EDM", "X0", "IMG_TO_IMG", "CONST")), "unknown")
-    if first not in ("EPS", "V_PREDICTION"):
-        raise ModelError(f"The MODEL predicts {first}, expected eps or v prediction. Use an SDXL checkpoint of one of these.")
-    return first == "V_PREDICTION"
+def _together(conds: list, where: torch.device):
+    first = conds[0]
+    made = first.concat(conds[1:]) if len(conds) > 1 else first.cond
+    return type(first)(made.to(where) if isinstance(made, Tensor) else made)
+
+
+@contextmanager
+def _random_numbers_of(noisy: Tensor) -> Iterator[None]:
+    """Patches that draw random numbers (HyperTile, ToMe) draw the same for the same input, and nobody else notices."""
+    with torch.random.fork_rng([noisy.device] if noisy.device.type == "cuda" else []):
+        torch.manual_seed(seed_of(noisy))
+        yield
+
+
+def seed_of(noisy: Tensor) -> int:
+    """A seed that depends on the input alone."""
+    return int.from_bytes(noisy.flatten()[:1].cpu().numpy().tobytes(), "little")

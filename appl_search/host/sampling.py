@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import comfy.sample
 import comfy.samplers
 import torch
@@ -35,10 +32,10 @@ def sample(denoiser: Denoiser, positive: Conditioning, negative: Conditioning, w
     guider = comfy.samplers.CFGGuider(patcher)
     guider.set_conds(_conditioning(positive), _conditioning(negative))
     guider.set_cfg(wanted.cfg)
-    guider.inner_model = patcher.model
+    guider.inner_model, guider.model_options = patcher.model, denoiser.model_options
     guider.conds = {name: [dict(one) for one in conds] for name, conds in guider.original_conds.items()}
     sampler = comfy.samplers.sampler_object(wanted.sampler)
-    with torch.no_grad(), torch.random.fork_rng([where] if where.type == "cuda" else []), _running(patcher):
+    with torch.no_grad(), torch.random.fork_rng([where] if where.type == "cuda" else []):
         noise = comfy.sample.prepare_noise(empty, wanted.seed)
         latent = guider.inner_sample(
             noise.to(where), empty.to(where), where, sampler, sigmas, None, lambda *_: device.check_interrupted(), True, wanted.seed
@@ -54,16 +51,3 @@ def _check(field: str, value: str, known: list[str]) -> None:
 def _conditioning(encoded: Conditioning) -> list:
     context, pooled = encoded
     return [[context, {"pooled_output": pooled}]]
-
-
-@contextmanager
-def _running(patcher) -> Iterator[None]:
-    """Tells the model which patcher it runs for. ComfyUI before December 2024 does not ask."""
-    if not hasattr(patcher, "pre_run"):
-        yield
-        return
-    patcher.pre_run()
-    try:
-        yield
-    finally:
-        patcher.cleanup()

@@ -25,11 +25,12 @@ from .embedded import prepare
 prepare()
 
 import comfy.model_management  # noqa: E402
-import comfy.model_patcher  # noqa: E402
 import comfy.sd  # noqa: E402
 import comfy.sd1_clip  # noqa: E402
 import comfy.sdxl_clip  # noqa: E402
 import comfy.supported_models  # noqa: E402
+
+from . import compat  # noqa: E402
 
 log = logging.getLogger("appl_search")
 
@@ -147,8 +148,7 @@ def build_model(config: TinyConfig) -> Any:
     dtype = management.unet_dtype(model_params=8_000_000, supported_dtypes=supported)
     model_config.set_inference_dtype(dtype, management.unet_manual_cast(dtype, device, supported))
     model = model_config.get_model({}, UNET_PREFIX, device=management.unet_inital_load_device(8_000_000, dtype))
-    patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
-    return patcher(model, load_device=device, offload_device=management.unet_offload_device())
+    return compat.ModelPatcher(model, load_device=device, offload_device=management.unet_offload_device())
 
 
 def build_clip(folder: Path, config: TinyConfig) -> comfy.sd.CLIP:

@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-MINIMUM_SIDE = 64
-_SIZES = ("width", "height", "crop_w", "crop_h", "target_width", "target_height")
+from .captions import check_caption, first_line, one_for_each
+from .conditioning import example
+from .frames import Frame
+from .options import TrainingOptions
+from .pictures import Example, InMemory, Picture
+from .pixels import checked, checked_mask, without_alpha
 
-
-@dataclass(frozen=True)
-class Picture:
-    """An image to be encoded. ``pixels`` [h, w, 3] in 0..1; ``sizes``: SDXL's size conditioning, in pixels."""
-
-    pixels: Tensor
-    caption: str
-    sizes: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Example:
-    """An encoded picture. ``latent`` [4, h, w] in the VAE's scale; ``context`` [tokens, c]; ``pooled`` [p].
-
-    ``caption`` is None when the conditioning came ready-made.
-    """
-
-    latent: Tensor
-    context: Tensor
-    pooled: Tensor
-    sizes: dict[str, int]
-    caption: str | None = None
+_NO_ALPHA = (64, 64)  # the size of the mask that ComfyUI's Load Image gives of a picture without alpha
 
 
 @dataclass(frozen=True)
 class TrainingSet:
     """Pictures and encoded examples, in the order they were given.
 
-    ``notes`` says in words what was done to the images (crops).
+    ``notes`` says in words what was done to the images.
     """
 
     items: tuple[Picture | Example, ...] = ()
@@ -51,101 +34,149 @@ class TrainingSet:
     def __add__(self, other: TrainingSet) -> TrainingSet:
         return TrainingSet(self.items + other.items, self.notes + other.notes)
 
+    @property
+    def size_note(self) -> str | None:
+        """What to say when some of the pictures have far fewer or more pixels than SDXL was trained with."""
+        pictures = [item for item in self.items if isinstance(item, Picture)]
+        far = [picture for picture in pictures if picture.frame.is_far_from_sdxl]
+        if not far:
+            return None
+        width, height = far[0].frame.kept
+        return (
+            f"{len(far)} of {len(pictures)} images {'is' if len(far) == 1 else 'are'} far from the 1024x1024 pixels that SDXL "
+            f"was trained at; the first of them has {width}x{height}. Training Options can bring images to that size."
+        )
+
+    def epoch(self) -> list[int]:
+        """Positions of the items as often as each comes in an epoch, before they are shuffled.
+
+        Regularisation pictures are balanced against the others as kohya's trainers do: see :func:`balanced`.
+        """
+        repeats = [item.repeats for item in self.items]
+        regular = [position for position, item in enumerate(self.items) if _is_regularisation(item)]
+        wanted = sum(repeats) - sum(repeats[position] for position in regular)
+        for position, count in zip(regular, balanced(wanted, [repeats[position] for position in regular])):
+            repeats[position] = count
+        return [position for position, count in enumerate(repeats) for _ in range(count)]
+
     @classmethod
-    def from_images(cls, images: Tensor | Sequence[Tensor], captions: str | Sequence[str]) -> TrainingSet:
+    def from_images(
+        cls,
+        images: Tensor | Sequence[Tensor],
+        captions: str | Sequence[str],
+        masks: Tensor | Sequence[Tensor] | None = None,
+        options: TrainingOptions = TrainingOptions(),
+    ) -> TrainingSet:
         """Images as ComfyUI has them, [n, h, w, 3] in 0..1 (or several such batches), and their captions.
 
-        One caption serves all images. Images whose sides are no multiples of 8 are cropped centrally.
-        Raises ValueError for no image, an image under 64 pixels, NaN pixels, or a number of captions
-        that is neither one nor that of the images.
+        One caption serves all images. Images whose sides are no multiples of 8 are cropped centrally, unless
+        ``options`` bring them to another size. One channel is taken as grey; a fourth is alpha, for which ``options``
+        say what it means. ``masks`` [n, h, w] in 0..1: what counts in the loss, one for each image or one for all; a
+        mask of another size is brought to the image's.
+        Raises ValueError with the image's number for no image, an image under 64 pixels, pixels or a mask outside 0..1,
+        a caption that no tokenizer reads, or a number of captions or masks that is neither one nor that of the images.
         """
-        batches = [images] if isinstance(images, Tensor) else list(images)
-        pictures = [picture for batch in batches for picture in (batch if batch.ndim == 4 else batch[None])]
-        captions = [captions] if isinstance(captions, str) else list(captions)
+        pictures = _each(images, 4)
         if not pictures:
             raise ValueError("There is no training image. Connect at least one.")
-        if len(captions) == 1:
-            captions *= len(pictures)
-        if len(captions) != len(pictures):
-            raise ValueError(
-                f"There are {len(captions)} captions for {len(pictures)} images. Give one line for each image, or a "
-                "single line for all of them."
-            )
-        items, notes = [], []
-        for number, (pixels, caption) in enumerate(zip(pictures, captions), 1):
-            item, note = _picture(pixels, caption.strip(), number)
-            items.append(item)
-            notes += note
-        return cls(tuple(items), tuple(notes))
+        captions = one_for_each([captions] if isinstance(captions, (str, bytes)) else captions, len(pictures))
+        made = []
+        notes: list[str] = []
+        for number, (pixels, caption, mask) in enumerate(zip(pictures, captions, _masks(masks, len(pictures))), 1):
+            name = f"training image {number}"
+            caption = check_caption(caption, name, options.literal).strip()
+            image, alpha = checked(pixels, name)
+            frame = Frame.of((image.shape[1], image.shape[0]), options.chooser, name)
+            if mask is not None:
+                mask = _usable(mask, name)
+            if frame.note:
+                notes.append(f"Image {number} {frame.note}")
+            if alpha is not None:
+                image, mask, note = without_alpha(image, alpha, mask, options.alpha)
+                notes.append(f"Image {number} {note}")
+            made.append(Picture(InMemory(image, mask), caption, frame, name, options, options.repeats))
+        return cls(tuple(made), tuple(notes))
 
     @classmethod
-    def from_latents(cls, latent: dict, conditioning: Sequence[Sequence]) -> TrainingSet:
-        """A LATENT ({"samples": [n, 4, h, w]}) and CONDITIONING ([[context, {"pooled_output": ...}], ...]).
+    def from_latents(cls, latent: dict | Sequence[dict], conditioning: Sequence) -> TrainingSet:
+        """A LATENT ({"samples": [n, 4, h, w]}) and CONDITIONING ([[context, {"pooled_output": ...}], ...]), or lists of both.
 
         One conditioning entry serves all latents. Sizes in the conditioning (CLIPTextEncodeSDXL) are
-        kept, else the latent's own size counts. Raises ValueError for shapes that do not fit, NaN
-        values, or conditioning without a pooled output.
+        kept, else the latent's own size counts. A noise mask of the latent is its mask. Raises ValueError for shapes that
+        do not fit, NaN values, or conditioning without a pooled output or with parts that a search cannot serve.
         """
-        samples = latent["samples"]
-        if samples.ndim != 4 or samples.shape[1] != 4 or not len(samples):
-            raise ValueError(f"The LATENT has shape {tuple(samples.shape)}, expected (n, 4, h, w) from an SDXL VAE.")
-        if not torch.isfinite(samples).all():
-            raise ValueError("The LATENT has NaN or infinite values. Check the image and the VAE it came from.")
-        entries = list(conditioning) * (len(samples) if len(conditioning) == 1 else 1)
+        if isinstance(latent, Mapping):
+            latent, conditioning = [latent], [conditioning]
+        samples, masks = [], []
+        for batch in latent:
+            samples += _latents(batch["samples"])
+            masks += _masks(batch.get("noise_mask"), len(batch["samples"]), "latents")
+        entries = [entry for each in conditioning for entry in each]
+        entries *= len(samples) if len(entries) == 1 else 1
         if len(entries) != len(samples):
             raise ValueError(
                 f"There are {len(entries)} conditioning entries for {len(samples)} latents. Give one for each, or a "
                 "single one for all."
             )
-        return cls(tuple(_example(sample, *entry[:2]) for sample, entry in zip(samples, entries)))
+        return cls(tuple(example(*each, number) for number, each in enumerate(zip(samples, entries, masks), 1)))
 
 
-def _picture(pixels: Tensor, caption: str, number: int) -> tuple[Picture, list[str]]:
-    height, width = pixels.shape[:2]
-    if min(height, width) < MINIMUM_SIDE:
-        raise ValueError(
-            f"Training image {number} is {width}x{height} pixels, expected at least {MINIMUM_SIDE} on each side. "
-            "Use a larger picture: SDXL was trained at about 1024x1024."
-        )
-    if not torch.isfinite(pixels).all():
-        raise ValueError(f"Training image {number} has NaN or infinite pixels. Check the node that made it.")
-    top, left = height % 8 // 2, width % 8 // 2
-    kept_height, kept_width = height - height % 8, width - width % 8
-    sizes = dict(zip(_SIZES, (width, height, left, top, kept_width, kept_height)))
-    notes = []
-    if (kept_height, kept_width) != (height, width):
-        notes.append(f"Image {number} was cropped centrally from {width}x{height} to {kept_width}x{kept_height} pixels.")
-    kept = pixels[top : top + kept_height, left : left + kept_width, :3].detach().float().cpu().clone()
-    return Picture(kept, caption, sizes), notes
+def balanced(others: int, repeats: Sequence[int]) -> list[int]:
+    """How often each regularisation picture comes in an epoch with ``others`` other ones (sd-scripts, DreamBoothDataset).
 
-
-def _example(latent: Tensor, context: Tensor, extras: dict) -> Example:
-    pooled = extras.get("pooled_output")
-    if pooled is None:
-        raise ValueError("The CONDITIONING has no pooled output, expected SDXL's. Use a CLIP text encode node with an SDXL CLIP.")
-    height, width = latent.shape[1] * 8, latent.shape[2] * 8
-    defaults = dict(zip(_SIZES, (width, height, 0, 0)))
-    sizes = defaults | {name: int(extras[name]) for name in _SIZES if name in extras}
-    sizes.setdefault("target_width", sizes["width"])
-    sizes.setdefault("target_height", sizes["height"])
-    plain = (tensor.detach().float().cpu().clone() for tensor in (latent, context[0], pooled[0]))
-    return Example(*plain, sizes)
-
-
-def encode(training_set: TrainingSet, encode_image, encode_caption) -> list[Example]:
-    """Every picture as an example; equal captions are encoded once.
-
-    ``encode_image``: pixels [h, w, 3] -> latent [4, h/8, w/8]; ``encode_caption``: text -> (context
-    [1, tokens, c], pooled [1, p]). Latents and conditioning stay in ordinary memory.
+    First each as often as ``repeats`` say, until there are as many as others; those after that are left out. Then one
+    more of each in turn, until there are. Without others there is nothing to balance against.
     """
-    texts: dict[str, tuple[Tensor, Tensor]] = {}
-    for item in training_set.items:
-        if isinstance(item, Picture) and item.caption not in texts:
-            texts[item.caption] = tuple(part[0].detach().float().cpu() for part in encode_caption(item.caption))
-    examples = []
-    for item in training_set.items:
-        if isinstance(item, Picture):
-            latent = encode_image(item.pixels).detach().float().cpu()
-            item = Example(latent, *texts[item.caption], item.sizes, item.caption)
-        examples.append(item)
-    return examples
+    if not others:
+        return list(repeats)
+    counts, total = [0] * len(repeats), 0
+    for position, count in enumerate(repeats):
+        if total >= others:
+            break
+        counts[position] = count
+        total += count
+    for step in range(max(others - total, 0) if repeats else 0):
+        counts[step % len(counts)] += 1
+    return counts
+
+
+def captions_of(texts: Sequence[str], options: TrainingOptions) -> list[str]:
+    """Captions that come as whole texts, one for each picture: their first lines, unless ``options`` use all lines."""
+    return [
+        text.removeprefix("\ufeff") if options.all_lines or options.wildcards else first_line(text) for text in texts
+    ]
+
+
+def _is_regularisation(item: Picture | Example) -> bool:
+    return isinstance(item, Picture) and item.options.regularisation
+
+
+def _each(batches: Tensor | Sequence[Tensor], dimensions: int) -> list[Tensor]:
+    """The images or masks in one batch or several; one with a dimension less is a batch of one."""
+    batches = [batches] if isinstance(batches, Tensor) else list(batches)
+    return [one for batch in batches for one in (batch if batch.ndim == dimensions else batch[None])]
+
+
+def _latents(samples: Tensor) -> list[Tensor]:
+    if samples.ndim != 4 or samples.shape[1] != 4 or not samples.numel():
+        raise ValueError(f"The LATENT has shape {tuple(samples.shape)}, expected (n, 4, h, w) from an SDXL VAE.")
+    if not torch.isfinite(samples).all():
+        raise ValueError("The LATENT has NaN or infinite values. Check the image and the VAE it came from.")
+    return list(samples)
+
+
+def _masks(masks: Tensor | Sequence[Tensor] | None, images: int, of: str = "images") -> list[Tensor | None]:
+    if masks is None:
+        return [None] * images
+    if isinstance(masks, Tensor) and masks.ndim == 4:  # a noise mask has a channel
+        masks = masks[:, 0]
+    each = _each(masks, 3)
+    each *= images if len(each) == 1 else 1
+    if len(each) != images:
+        raise ValueError(f"There are {len(each)} masks for {images} {of}. Give one for each, or a single one for all.")
+    return each
+
+
+def _usable(mask: Tensor, name: str) -> Tensor | None:
+    """None for the placeholder that ComfyUI's Load Image gives of a picture without alpha."""
+    return None if tuple(mask.shape) == _NO_ALPHA and not mask.any() else checked_mask(mask, name)

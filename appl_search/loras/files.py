@@ -1,170 +1,145 @@
-"""LoRA files: reading them safely, and what they hold for which block."""
+"""LoRA files, read once and checked before anything else is done with them."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
+import json
+import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
 
-from ..architectures.blocks import BLOCK_NAMES, NUM_BLOCKS, SECTIONS, block_index, block_of_group, group_of_key
-
-log = logging.getLogger("appl_search")
-
-#: Endings of the keys of every adapter that ComfyUI loads, longest first, and whether they patch a bias.
-#: Source: ComfyUI's ``comfy/lora.py`` and ``comfy/weight_adapter``.
-_SUFFIXES: dict[str, bool] = {
-    suffix: suffix in (".diff_b", ".b_norm")
-    for suffix in sorted(
-        (
-            ".alpha", ".dora_scale", ".reshape_weight",
-            ".lora_up.weight", ".lora_down.weight", ".lora_mid.weight",
-            "_lora.up.weight", "_lora.down.weight", ".lora.up.weight", ".lora.down.weight",
-            ".lora_A.weight", ".lora_B.weight", ".lora_A.default.weight", ".lora_B.default.weight",
-            ".lora_A", ".lora_B",
-            ".lora_linear_layer.up.weight", ".lora_linear_layer.down.weight",
-            ".hada_w1_a", ".hada_w1_b", ".hada_w2_a", ".hada_w2_b", ".hada_t1", ".hada_t2",
-            ".lokr_w1", ".lokr_w2", ".lokr_w1_a", ".lokr_w1_b", ".lokr_w2_a", ".lokr_w2_b", ".lokr_t2",
-            ".a1.weight", ".a2.weight", ".b1.weight", ".b2.weight",
-            ".oft_blocks", ".rescale", ".w_norm", ".b_norm", ".diff", ".diff_b", ".set_weight",
-        ),
-        key=len,
-        reverse=True,
-    )
-}  # fmt: skip
-_SCALARS = (".alpha", ".dora_scale", ".reshape_weight", ".rescale")
-_TIES = (None, "sections", "all")
+from .adapters import adapters_in
+from .adapters.base import ALPHA, Flaw
+from .adapters.lora import RESHAPE
+from .errors import LoraError, cut
+from .names import split_key
 
 
-class LoraError(ValueError):
-    """A LoRA file that cannot be used; the message names the file, the key and what was expected."""
+class FileState(NamedTuple):
+    """A file as it is now: another size or modification time (in ns) means that its contents may be others."""
+
+    path: Path
+    size: int
+    modified: int
 
 
-@dataclass(frozen=True)
-class LoraSource:
-    """One LoRA of a search.
+@dataclass(frozen=True, eq=False)
+class LoraFile:
+    """The contents of a LoRA file, in ordinary memory of its own: what becomes of the file changes nothing.
 
-    ``path``: a safetensors file. ``name``: shown in results, the file's stem unless given.
-    ``fixed``: rates that are not searched, by block name ({"IN07": 0.0}). ``tie``: None for one rate
-    per block, "sections" for one each for BASE, IN, MID and OUT, "all" for a single rate.
-    ``start``: rates to start from, by block name; blocks not named start at ``SearchSettings.init``.
-
-    Raises ValueError for an unknown block name or tie.
+    ``tensors``: by the file's own keys; ``metadata``: of the safetensors format; ``sha256``: of its bytes, in hex.
     """
 
-    path: str | Path
-    name: str = ""
-    fixed: Mapping[str, float] = field(default_factory=dict)
-    tie: str | None = None
-    start: Mapping[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "path", Path(self.path))
-        object.__setattr__(self, "name", self.name or self.path.stem)
-        for what in ("fixed", "start"):
-            rates = {BLOCK_NAMES[block_index(block)]: float(rate) for block, rate in getattr(self, what).items()}
-            object.__setattr__(self, what, rates)
-        if self.tie not in _TIES:
-            raise ValueError(f"LoraSource(tie={self.tie!r}): expected None, 'sections' or 'all'.")
-
-    def ties(self) -> list[tuple[int, ...]]:
-        """Groups of block indices that share one rate; together they are all 20."""
-        if self.tie == "all":
-            return [tuple(range(NUM_BLOCKS))]
-        if self.tie == "sections":
-            return list(SECTIONS.values())
-        return [(block,) for block in range(NUM_BLOCKS)]
-
-
-@dataclass(frozen=True)
-class LoraLayout:
-    """What a LoRA file holds: enough for every block-weight string, without its tensors.
-
-    ``groups``: number of model keys that the file patches, by group of
-    :func:`appl_search.architectures.blocks.group_of_key` (weights and biases count one each, as ComfyUI counts
-    them). ``sha256``: of the file's bytes, in hex.
-    """
-
-    name: str
+    path: Path
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str]
     sha256: str
-    groups: Mapping[str, int]
 
-    @property
-    def present(self) -> tuple[bool, ...]:
-        """For each of the 20 blocks: whether the file has any key for it."""
-        blocks = {block_of_group(group) for group, count in self.groups.items() if count}
-        return tuple(block in blocks for block in range(NUM_BLOCKS))
+    @cached_property
+    def keys(self) -> dict[str, dict[str, str]]:
+        """The file's key of each tensor, by stem and by the ending as its adapter names it. Keys of no adapter are left out."""
+        stems: dict[str, dict[str, str]] = {}
+        for key in self.tensors:
+            if (parts := split_key(key)) is None:
+                continue
+            stem, ending = parts
+            if (other := stems.setdefault(stem, {}).setdefault(ending, key)) != key:
+                raise LoraError(f"LoRA file {self.path}: {cut(other)} and {cut(key)} are the same thing twice.")
+        return stems
 
-
-def split_key(key: str) -> tuple[str, str] | None:
-    """(stem, suffix) of a key of a LoRA file, None if no adapter has such a key."""
-    for suffix in _SUFFIXES:
-        if key.endswith(suffix):
-            return key[: -len(suffix)], suffix
-    return None
-
-
-def read_layout(source: LoraSource) -> LoraLayout:
-    """The layout of a LoRA file, from its header alone. Raises :class:`LoraError`."""
-    path = Path(source.path)
-    with _opened(path) as file:
-        keys = list(file.keys())
-    stat = path.stat()
-    groups = _count_groups(path, keys)
-    return LoraLayout(source.name, file_hash(path, stat.st_size, stat.st_mtime_ns), groups)
+    @cached_property
+    def stems(self) -> dict[str, dict[str, Tensor]]:
+        """The tensors of each layer, as :attr:`keys`."""
+        return {stem: {ending: self.tensors[key] for ending, key in keys.items()} for stem, keys in self.keys.items()}
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """The safetensors metadata of a LoRA file. Raises :class:`LoraError`."""
-    with _opened(path) as file:
-        return dict(file.metadata() or {})
-
-
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """All tensors of a LoRA file, in ordinary memory. Raises :class:`LoraError`."""
-    with _opened(path) as file:
-        return {key: file.get_tensor(key) for key in file.keys()}
-
-
-def _opened(path: Path):
-    if not path.is_file():
-        raise LoraError(f"LoRA file {path} does not exist.")
+def state_of(path: Path) -> FileState:
+    """Raises LoraError for a file that is not there."""
     try:
-        return safe_open(str(path), framework="pt", device="cpu")
-    except SafetensorError as error:
+        stat = path.stat()
+    except OSError as error:
+        raise LoraError(_unreadable(path, error)) from error
+    if not path.is_file():
+        raise LoraError(f"LoRA file {path} is no file.")
+    return FileState(path, stat.st_size, stat.st_mtime_ns)
+
+
+#: What was read and is still in use.
+_alive: weakref.WeakValueDictionary[FileState, LoraFile] = weakref.WeakValueDictionary()
+
+
+def read_lora(path: Path) -> LoraFile:
+    """Reads a LoRA file and checks all that can be checked without a model. Raises :class:`LoraError`.
+
+    A file that is in use already and has not changed is not read again.
+    """
+    state = state_of(path)
+    if (file := _alive.get(state)) is None:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise LoraError(_unreadable(path, error)) from error
+        file = _alive[state] = parse_lora(path, data)
+    return file
+
+
+def parse_lora(path: Path, data: bytes) -> LoraFile:
+    """A LoRA file from its bytes, as :func:`read_lora`; ``path`` is for messages."""
+    try:
+        tensors = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    except (SafetensorError, RuntimeError, ValueError, KeyError, AssertionError) as error:
         raise LoraError(
-            f"LoRA file {path} cannot be read as safetensors ({error}). It is truncated or of another format: "
+            f"LoRA file {path} cannot be read as safetensors ({cut(error, 200)}). It is truncated or of another format: "
             "download it again, or convert a .pt/.ckpt file to .safetensors first."
         ) from error
+    file = LoraFile(path, tensors, header.get("__metadata__") or {}, hashlib.sha256(data).hexdigest())
+    for stem, parts in file.stems.items():
+        _check_layer(file, stem, parts)
+    return file
 
 
-def _count_groups(path: Path, keys: list[str]) -> dict[str, int]:
-    patched: dict[str, set[str]] = {}
-    foreign: list[str] = []
-    for key in keys:
-        parts = split_key(key)
-        if parts is None:
-            continue
-        stem, suffix = parts
-        if suffix in _SCALARS:
-            continue
-        group = group_of_key(stem)
-        if group is None:
-            foreign.append(key)
-        else:
-            patched.setdefault(group, set()).add(stem + (".bias" if _SUFFIXES[suffix] else ".weight"))
-    if not patched:
-        shown = ", ".join((foreign or keys)[:3]) or "no keys at all"
-        reason = "is for another model than SDXL" if foreign else "is not a LoRA"
-        raise LoraError(f"LoRA file {path} {reason}: none of its {len(keys)} keys patches an SDXL block (it has {shown}).")
-    if foreign:
-        log.warning("LoRA file %s: %d keys belong to no SDXL block and are ignored, e.g. %s", path, len(foreign), foreign[0])
-    return {group: len(stems) for group, stems in patched.items()}
+def _unreadable(path: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"LoRA file {path} does not exist."
+    return f"LoRA file {path} cannot be read ({cut(error.strerror)}). Check the file and its permissions."
+
+
+def _check_layer(file: LoraFile, stem: str, parts: Mapping[str, Tensor]) -> None:
+    """Raises LoraError with the file and the key for tensors that are damaged or do not go together."""
+    for ending, part in parts.items():
+        if flaw := _flaw(ending, part):
+            raise LoraError(f"LoRA file {file.path}: {cut(file.keys[stem][ending])} {flaw}. The file is damaged.")
+    for adapter in adapters_in(parts):
+        try:
+            adapter.check(parts)
+        except Flaw as flaw:
+            raise LoraError(f"LoRA file {file.path}: {cut(stem)} {flaw}. The file is damaged or not complete.") from None
+
+
+def _flaw(ending: str, part: Tensor) -> str | None:
+    """What is wrong with a tensor by itself."""
+    if not part.numel():
+        return f"is empty (shape {tuple(part.shape)})"
+    if ending == RESHAPE:
+        is_sizes = part.ndim == 1 and part.dtype in (torch.int32, torch.int64)
+        return None if is_sizes else f"is {part.dtype} of shape {tuple(part.shape)}, expected a list of whole numbers"
+    if ending == ALPHA:
+        if part.numel() != 1 or part.is_complex():
+            return f"is {part.dtype} of shape {tuple(part.shape)}, expected one number"
+    elif not part.is_floating_point():
+        return f"is {part.dtype}, expected floating point"
+    # A sum is quick, and finite only if all are; where it is not, it may have overflowed by itself.
+    wide = part.float()
+    return None if wide.sum().isfinite() or wide.isfinite().all() else "has NaN or infinite numbers"
 
 
 @lru_cache(maxsize=256)

@@ -2,35 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from .adapters import Adapter
+from .adapters.base import Factors
 
 
 @dataclass(frozen=True)
 class Patch:
-    """One entry of a LoRA as ComfyUI resolved it. ``kind``: "lora", "loha", "diff" ...; ``weights``: its tensors."""
+    """What a LoRA file has for one parameter of a model.
 
-    kind: str
-    weights: tuple
+    ``stem``: what the file's keys call the layer; ``parts``: the tensors, by the endings of their keys;
+    ``host_object``: the same as ComfyUI resolved it.
+    """
+
+    adapter: Adapter
+    stem: str
+    parts: Mapping[str, Tensor]
     host_object: object
 
     @property
     def tensors(self) -> list[Tensor]:
-        return [part for part in self.weights if isinstance(part, Tensor)]
+        return list(self.parts.values())
 
     @property
-    def is_nonlinear(self) -> bool:
-        """Whether ComfyUI's result is not linear in the strength: orthogonal adapters, and those that set a weight."""
-        return self.kind in ("oft", "boft", "set")
+    def is_linear(self) -> bool:
+        """Whether ComfyUI's result is proportional to the strength: orthogonal adapters are not, nor those that set a weight."""
+        return self.adapter.is_linear(self.parts)
 
     @property
     def depends_on_weight(self) -> bool:
-        """Whether the difference is made from the weight that it is added to: GLoRA, weight decomposition, padding."""
-        if self.kind not in _DORA_SCALE_AT:
-            return self.kind != "diff"
-        return self.kind == "glora" or any(part is not None for part in self.weights[_DORA_SCALE_AT[self.kind] :])
+        """Whether the difference is made from the weight that it is added to."""
+        return self.adapter.depends_on_weight(self.parts)
 
+    @property
+    def whole(self) -> Tensor | None:
+        """The difference, where the file has it as one tensor."""
+        return self.adapter.whole(self.parts)
 
-#: Where ComfyUI keeps the scale of a weight decomposition (and, for LoRA, the shape to pad to after it).
-_DORA_SCALE_AT = {"lora": 4, "loha": 7, "lokr": 8, "glora": 5}
+    def fits(self, shape: torch.Size) -> bool:
+        """Whether this is for a parameter of this shape."""
+        return self.adapter.fits(self.parts, shape)
+
+    def low_rank_factors(self, shape: torch.Size) -> Factors | None:
+        """(down [rank, in ...], up [out, rank]) in fp32 with every scale in ``up``, for a weight [out, in ...] of ``shape``.
+
+        None if the patch has no such form, or one that is larger than the weight itself where a full
+        difference would do. For a patch that :meth:`fits`.
+        """
+        if self.depends_on_weight or not self.is_linear or (factors := self.adapter.factors(self.parts)) is None:
+            return None
+        down, up = factors
+        if self.adapter.name != "lora" and down.numel() + up.numel() > shape.numel():
+            return None
+        return down.reshape(down.shape[0], *shape[1:]), up

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tqdm import tqdm
 
-from ..searching.loop import Event
+from ..searching.events import Event
 
 
 class ConsoleProgress:

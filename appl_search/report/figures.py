@@ -11,18 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from ..architectures.blocks import BLOCK_NAMES, SECTIONS
+from ..architectures import Architecture
 from ..searching.result import SearchResult
 from .curves import running_mean
 
 #: Okabe and Ito's colours, which colour-blind people tell apart: lighter ones for dark pages, darker ones for light.
 _ON_DARK = ("#56b4e9", "#e69f00", "#2bbf93", "#d98ab8", "#f0e442", "#e8743b")
 _ON_LIGHT = ("#0072b2", "#a86400", "#007a5a", "#a8437c", "#5a4fb5", "#b93c00")
-#: Where each block's bar stands: a gap between BASE, IN, MID and OUT.
-_PLACES = np.array([0.0, *np.arange(1.6, 10.6), 11.2, *np.arange(12.8, 21.8)])
-#: The number of a block within its section; BASE and MID are alone in theirs.
-_NUMBERS = [name[-1] if name[-1].isdigit() else "" for name in BLOCK_NAMES]
-_COLUMN, _BAR = 1.0, 0.74
+_COLUMN, _BAR, _GAP = 1.0, 0.74, 0.6
 _SMALL, _TITLE = 8, 10
 _LONGEST_NAME = 44
 _TWO_COLUMNS_FROM = 5.5  # inches
@@ -47,29 +43,41 @@ THEMES = {
 
 def bars(result: SearchResult, theme: Theme, rows: Sequence[Axes]) -> None:
     """A row of bars for each LoRA, on one scale; standard errors as whiskers; blocks that a LoRA lacks are grey columns."""
+    architecture = result.block_weights[0].layout.architecture
+    places = _places(architecture)
     for number, (axes, weights) in enumerate(zip(rows, result.block_weights)):
         _style(axes, theme, _short(weights.name))
         axes.sharey(rows[0])
         there = np.array(weights.present)
         values, errors = np.array(weights.values), np.nan_to_num(np.array(weights.stderr))
-        for place in _PLACES[~there]:
+        for place in places[~there]:
             axes.axvspan(place - _COLUMN / 2, place + _COLUMN / 2, color=theme.line, alpha=0.6, linewidth=0, zorder=0)
-        axes.bar(_PLACES[there], values[there], _BAR, color=theme.series[number % len(theme.series)], zorder=2)
+        axes.bar(places[there], values[there], _BAR, color=theme.series[number % len(theme.series)], zorder=2)
         known = there & (errors > 0)
         for color, width in ((theme.background, 2.6), (theme.text, 1.1)):  # the wider one makes whiskers stand out in bars
-            axes.errorbar(_PLACES[known], values[known], errors[known], fmt="none", ecolor=color, elinewidth=width, capthick=width, capsize=2.5, zorder=3)
+            axes.errorbar(places[known], values[known], errors[known], fmt="none", ecolor=color, elinewidth=width, capthick=width, capsize=2.5, zorder=3)
         axes.axhline(0, color=theme.quiet, linewidth=0.8, zorder=4)
         axes.set_ylabel("rate", color=theme.quiet, fontsize=_SMALL)
-        axes.set_xlim(_PLACES[0] - 0.8, _PLACES[-1] + 0.8)
-        axes.set_xticks(_PLACES, _NUMBERS)
+        axes.set_xlim(places[0] - 0.8, places[-1] + 0.8)
+        axes.set_xticks(places, _numbers(architecture))
         axes.tick_params(labelbottom=axes is rows[-1])
-    for name, blocks in SECTIONS.items():
-        ends = _PLACES[[blocks[0], blocks[-1]]]
-        below = -15 if len(blocks) > 1 else -4
+    for section in architecture.sections:
+        ends = places[[section.blocks[0], section.blocks[-1]]]
+        below = -15 if section.count > 1 else -4
         place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "annotation_clip": False}
-        rows[-1].annotate(name, (ends.mean(), 0), (0, below), color=theme.text, fontsize=_SMALL, weight="bold", ha="center", va="top", **place)
+        rows[-1].annotate(section.name, (ends.mean(), 0), (0, below), color=theme.text, fontsize=_SMALL, weight="bold", ha="center", va="top", **place)
     if not all(all(weights.present) for weights in result.block_weights):
         _note(rows[0], theme, "grey: not in this LoRA")
+
+
+def _places(architecture: Architecture) -> np.ndarray:
+    """Where each block's bar stands: a gap between sections."""
+    return np.array([block * _COLUMN + number * _GAP for number, section in enumerate(architecture.sections) for block in section.blocks])
+
+
+def _numbers(architecture: Architecture) -> list[str]:
+    """The number of each block within its section; BASE and MID are alone in theirs."""
+    return [str(number) if section.count > 1 else "" for section in architecture.sections for number in range(section.count)]
 
 
 def loss(result: SearchResult, theme: Theme, rows: Sequence[Axes]) -> None:
@@ -172,5 +180,7 @@ def _legend(axes: Axes, theme: Theme, below: float) -> None:
 
 
 def _short(name: str) -> str:
-    """People know names of files by their beginning."""
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME - 1]}\u2026"
+    """The beginning of a name, by which people know files, with no sign that matplotlib takes for a formula or a secret label."""
+    text = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME - 1]}\u2026"
+    text = "".join(sign if sign.isprintable() else "\ufffd" for sign in text).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
-from ..architectures.blocks import NUM_BLOCKS
 from ..gradients.rates import spread
+from ..weights.fields import Fields, whole, wrong
 from .methods.quadratic import Quadratic
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Rates and standard errors [LoRAs, 20] for one penalty, and the denoising loss predicted there."""
+    """Rates and standard errors [LoRAs, blocks] for one penalty, and the denoising loss predicted there."""
 
     penalty: float
     predicted_loss: float
@@ -34,7 +33,7 @@ class SingleStrength:
 
 @dataclass(frozen=True)
 class PenaltyPath:
-    """A quadratic model of the loss, and which of all rates [LoRAs * 20] its parameters are."""
+    """A quadratic model of the loss, and which of all rates [LoRAs, blocks] its parameters are."""
 
     model: Quadratic
     parameter_of: Tensor
@@ -59,11 +58,11 @@ class PenaltyPath:
 
         Rates that are fixed stay so. A LoRA without any searched rate has strength 0.
         """
-        loras = torch.arange(len(self.parameter_of)) // NUM_BLOCKS
-        members = torch.zeros(len(self.model.center), int(loras[-1]) + 1, dtype=torch.float64)  # 1 where a parameter is of a LoRA
-        searched = self.parameter_of >= 0
-        members[self.parameter_of[searched], loras[searched]] = 1
-        zero = torch.zeros(members.shape[1], dtype=torch.float64)
+        loras = len(self.parameter_of)
+        members = torch.zeros(len(self.model.center), loras, dtype=torch.float64)  # 1 where a parameter is of a LoRA
+        for lora, parameters in enumerate(self.parameter_of):
+            members[parameters[parameters >= 0], lora] = 1
+        zero = torch.zeros(loras, dtype=torch.float64)
         along = Quadratic(
             zero,
             self.model.predicted_loss(members @ zero),
@@ -84,33 +83,45 @@ class PenaltyPath:
         return self.model.minimum(penalty, start)
 
     def _solution(self, penalty: float, w: Tensor) -> Solution:
-        values = spread(w, self.parameter_of, self.constant).view(-1, NUM_BLOCKS)
+        values = spread(w, self.parameter_of, self.constant)
         return Solution(penalty, self.model.predicted_loss(w), values, self.stderr(w))
 
     def stderr(self, w: Tensor) -> Tensor:
-        """Standard errors [LoRAs, 20] of a minimum w [p]; NaN where there is none."""
+        """Standard errors [LoRAs, blocks] of a minimum w [p]; NaN where there is none."""
         unknown = torch.full_like(self.constant, math.nan)
-        return spread(self.model.stderr(w), self.parameter_of, unknown).view(-1, NUM_BLOCKS)
+        return spread(self.model.stderr(w), self.parameter_of, unknown)
 
     def to_dict(self) -> dict:
-        """JSON-ready; infinite bounds become None."""
+        """JSON-ready; infinite bounds become None, and the rates of all LoRAs one list."""
         model = {field.name: _plain(getattr(self.model, field.name)) for field in fields(Quadratic)}
-        return {"model": model, "parameter_of": self.parameter_of.tolist(), "constant": self.constant.tolist()}
+        rates = {"parameter_of": self.parameter_of.flatten().tolist(), "constant": self.constant.flatten().tolist()}
+        return {"model": model, **rates}
 
     @classmethod
-    def from_dict(cls, data: Mapping) -> PenaltyPath:
-        """The inverse of :meth:`to_dict`."""
-        model = {
-            name: torch.tensor(value, dtype=torch.float64) if isinstance(value, list) else value
-            for name, value in data["model"].items()
-        }
-        model["lower"] = -math.inf if model["lower"] is None else model["lower"]
-        model["upper"] = math.inf if model["upper"] is None else model["upper"]
-        return cls(
-            Quadratic(**model),
-            torch.tensor(data["parameter_of"]),
-            torch.tensor(data["constant"], dtype=torch.float64),
+    def from_fields(cls, fields: Fields, shape: tuple[int, int]) -> PenaltyPath:
+        """The inverse of :meth:`to_dict`, for a search of ``shape`` LoRAs, blocks. ValueError names the field that is wrong."""
+        model = fields.object("model")
+        center = model.tensor("center", [None])
+        parameters = len(center)
+        quadratic = Quadratic(
+            center=center,
+            loss=model.number("loss"),
+            gradient=model.tensor("gradient", [parameters]),
+            hessian=model.tensor("hessian", [parameters, parameters]),
+            noise=model.tensor("noise", [parameters, parameters]),
+            counts=model.tensor("counts", [parameters]),
+            negative_penalty=model.number("negative_penalty", 0),
+            lower=model.number("lower") if model.has("lower") else -math.inf,
+            upper=model.number("upper") if model.has("upper") else math.inf,
         )
+        if quadratic.lower > quadratic.upper or (quadratic.counts < 1).any():
+            raise ValueError(f"{model.place('lower')} is above upper, or one of counts is below 1.")
+        rates = shape[0] * shape[1]
+        of = fields.list("parameter_of")
+        if len(of) != rates:
+            raise wrong(fields.place("parameter_of"), of, f"a list of {rates}")
+        of = [whole(one, f"{fields.place('parameter_of')}[{i}]", -1, parameters - 1) for i, one in enumerate(of)]
+        return cls(quadratic, torch.tensor(of).view(shape), fields.tensor("constant", [rates]).view(shape))
 
 
 def _plain(value: Tensor | float) -> list | float | None:

@@ -35,10 +35,11 @@ class Previewer:
         self._due = 0
 
     def at(self, samples: int, rates: Tensor) -> None:
-        """``rates`` [LoRAs * 20] after so many samples of the search."""
+        """``rates`` [LoRAs, blocks] after so many samples of the search."""
         if self._settings is not None and samples >= self._due:
-            self._due = (samples // self._settings.every + 1) * self._settings.every
+            due = (samples // self._settings.every + 1) * self._settings.every
             self._sample(samples, rates)
+            self._due = due
 
     def last(self, samples: int, rates: Tensor) -> None:
         """The rates that the search ends with."""
@@ -57,3 +58,9 @@ class Previewer:
             )
         else:
             self._show(Preview(samples, latent, is_last))
+
+    def state_dict(self) -> dict:
+        return {"due": self._due}
+
+    def load_state_dict(self, state: dict) -> None:
+        self._due = state["due"]

@@ -12,8 +12,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from ...appl_search.host import pictures
 from ...appl_search.searching.previews import Preview
-from ..support.common import Json, as_pictures
-from ..support.files import create_unique, result_folder
+from ..support.common import Json, as_pictures, log
+from ..support.files import result_folder, write_new, write_whole
 
 COLUMNS = 4
 CELL = 256  # pixels of a picture's longer side on the sheet
@@ -23,8 +23,8 @@ _CAPTION_COLOUR = (128, 128, 128, 255)  # to be read on dark and on light
 _DESCRIPTION = "Description"  # a keyword of the PNG specification
 
 
-class Strip:
-    """The pictures of one search, in their order; ``changed`` is told where to see them after each one.
+class PreviewSheet:
+    """The pictures of one search, in their order; ``changed`` is called after each one with where the page finds them.
 
     While the search runs, a picture that the VAE has no room to decode shows as ComfyUI's rough latent preview.
     """
@@ -37,11 +37,15 @@ class Strip:
     def add(self, preview: Preview) -> None:
         self._previews.append(preview)
         self._pixels.append(pictures.decode(self._vae, preview.latent) if pictures.fits(self._vae, preview.latent) else None)
-        path = create_unique(Path(folder_paths.get_temp_directory()), "block_weights_previews", ".png")
-        self.save(path)
-        self._changed(sheet_at(path, "temp", Path(folder_paths.get_temp_directory())))
+        folder = Path(folder_paths.get_temp_directory())
+        try:
+            path = write_new(folder, "block_weights_previews", ".png", self._write)
+        except OSError as error:
+            log.warning("The preview pictures cannot be shown while the search runs: %s", error)
+        else:
+            self._changed(sheet_at(path, "temp", folder))
 
-    def images(self) -> torch.Tensor | None:
+    def pictures(self) -> torch.Tensor | None:
         """All of them [n, height, width, 3], by the VAE; None when there are none."""
         for number, preview in enumerate(self._previews):
             if self._pixels[number] is None:
@@ -49,9 +53,12 @@ class Strip:
         return torch.stack(self._pixels) if self._pixels else None
 
     def save(self, path: Path) -> None:
-        """Writes the sheet, if there are pictures; its PNG description says what they are."""
-        if not self._previews:
-            return
+        """Writes the sheet, if there are pictures."""
+        if self._previews:
+            write_whole(path, self._write)
+
+    def _write(self, path: Path) -> None:
+        """The sheet as a PNG, whose description says what the pictures are."""
         shown = [
             pictures.approximate(self._latent_format, preview.latent) if pixels is None else pixels
             for preview, pixels in zip(self._previews, self._pixels)
@@ -59,7 +66,7 @@ class Strip:
         captions = [_caption(preview) for preview in self._previews]
         about = PngInfo()
         about.add_itxt(_DESCRIPTION, f"Preview pictures: {', '.join(captions)}")
-        _sheet(as_pictures(shown), captions).save(path, pnginfo=about)
+        _sheet(as_pictures(shown), captions).save(path, "PNG", pnginfo=about)
 
 
 def sheet_path(file: str) -> Path:
@@ -69,15 +76,19 @@ def sheet_path(file: str) -> Path:
 
 
 def sheet_at(path: Path, kind: str, folder: Path) -> Json | None:
-    """How the page gets a sheet from ComfyUI, and how large it is; None when there is none.
+    """Where the page gets a sheet from ComfyUI, and its size; None when there is none.
 
     ``kind``: what ComfyUI calls ``folder``, "output" or "temp".
     """
     if not path.is_file():
         return None
-    with Image.open(path) as image:
-        width, height = image.size
-        text = image.info.get(_DESCRIPTION, "")
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            text = image.info.get(_DESCRIPTION, "")
+    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for a damaged file
+        log.warning("The preview pictures %s cannot be read: %s", path, error)
+        return None
     subfolder = path.parent.resolve().relative_to(folder.resolve()).as_posix()
     where = {"filename": path.name, "subfolder": "" if subfolder == "." else subfolder, "type": kind}
     return {**where, "width": width, "height": height, "text": str(text)}
@@ -95,7 +106,7 @@ def _caption(preview: Preview) -> str:
 
 
 def _sheet(images: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
-    """Pictures in rows, with their captions below; transparent around."""
+    """One image of all pictures in rows, each with its caption below, on a transparent ground."""
     width, height = images[-1].size
     scale = CELL / max(width, height)
     cell = (round(width * scale), round(height * scale))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ...appl_search import BlockWeights, SearchResult
-from ...appl_search.architectures.blocks import ABOUT, BLOCK_NAMES, NUM_BLOCKS, SECTIONS, block_of_group
-from ...appl_search.loras.files import LoraLayout
+from ...appl_search.architectures import Architecture
+from ...appl_search.loras.layout import LoraLayout
 from ...appl_search.report.curves import running_mean
+from ...appl_search.weights.block_weights import layout_from_fields
+from ...appl_search.weights.fields import Fields, finite
 from ...appl_search.weights.formats import FORMATS
 from ..support.common import DEFAULT_FORMAT, Json
 
@@ -18,17 +19,21 @@ PATH_POINTS = 40
 
 
 def lora(layout: LoraLayout) -> Json:
-    """Which LoRA it is, and how many of its keys each of the 20 blocks has."""
-    keys = [0] * NUM_BLOCKS
-    for group, count in layout.groups.items():
-        keys[block_of_group(group)] += count
-    return {"name": layout.name, "sha256": layout.sha256, "groups": dict(layout.groups), "keys": keys}
+    """Which LoRA it is, and how many of its keys each block has."""
+    return {
+        "name": layout.name,
+        "sha256": layout.sha256,
+        "architecture": layout.architecture.name,
+        "groups": dict(layout.groups),
+        "keys": list(layout.keys),
+    }
 
 
-def whole(result: SearchResult, file: str, previews: Json | None = None, chosen: float | None = None) -> Json:
+def of_result(result: SearchResult, file: str | None, previews: Json | None = None, chosen: float | None = None) -> Json:
     """All that the panel shows of a result. ``file``: its JSON below output/block_weights.
 
-    ``previews``: of :func:`nodes.panel.preview_sheet.saved_sheet`. ``chosen``: the penalty whose block weights the node's outputs have, None for those of the search.
+    ``previews``: of :func:`nodes.panel.preview_sheet.saved_sheet`. ``chosen``: the penalty whose block weights
+    the node's outputs have, None for those of the search.
     """
     settings = result.settings
     return {
@@ -46,7 +51,7 @@ def whole(result: SearchResult, file: str, previews: Json | None = None, chosen:
         **_curve(result.history.loss.tolist()),
         "single": single(result),
         "loras": [_found(weights) for weights in result.block_weights],
-        **blocks(),
+        **blocks(result.block_weights[0].layout.architecture),
         **formats(),
         "path": [
             {
@@ -68,10 +73,10 @@ def single(result: SearchResult) -> Json | None:
     return {"strengths": rates(best.strengths), "loss": significant(best.predicted_loss)}
 
 
-def blocks() -> Json:
+def blocks(architecture: Architecture) -> Json:
     """The names of the blocks, the sections of neighbours that they form, and what each block does."""
-    sections = [{"name": name, "first": places[0], "count": len(places)} for name, places in SECTIONS.items()]
-    return {"blocks": list(BLOCK_NAMES), "sections": sections, "about": list(ABOUT)}
+    sections = [{"name": section.name, "first": section.first, "count": section.count} for section in architecture.sections]
+    return {"blocks": list(architecture.blocks), "sections": sections, "about": list(architecture.about)}
 
 
 def formats() -> Json:
@@ -86,37 +91,34 @@ def strings(weights: BlockWeights) -> Json:
     }
 
 
-def strings_of(asked: Sequence[Mapping[str, Any]]) -> list[Json]:
+def strings_of(asked: Sequence[Fields]) -> list[Json]:
     """:func:`strings` of rates that the page chose: for each LoRA what :func:`lora` says of it, its "rates" and "errors".
 
     Raises ValueError for anything else.
     """
-    try:
-        found = [
-            BlockWeights(
-                LoraLayout(str(one["name"]), str(one["sha256"]), {str(k): int(v) for k, v in one["groups"].items()}),
-                tuple(float(rate) for rate in one["rates"]),
-                tuple(math.nan if error is None else float(error) for error in one["errors"]),
-            )
-            for one in asked
-        ]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"Expected LoRAs with name, sha256, groups, rates and errors ({error!r}).") from error
-    return [strings(weights) for weights in found]
+    return [strings(_asked(lora)) for lora in asked]
+
+
+def _asked(lora: Fields) -> BlockWeights:
+    layout = layout_from_fields(lora)
+    blocks = len(layout.architecture.blocks)
+    errors = [math.nan if error is None else finite(error, lora.place("errors"), 0) for error in lora.list("errors")]
+    values = tuple(lora.tensor("rates", [blocks]).tolist())
+    return BlockWeights(layout=layout, values=values, stderr=tuple(errors))
 
 
 def rates(values: Sequence[float]) -> list[float]:
-    """Rates with as many decimals as anyone can use."""
+    """Rates rounded to 4 decimals, which is finer than anyone sets them."""
     return [round(value, 4) for value in values]
 
 
 def errors(weights: BlockWeights) -> list[float | None]:
-    """Standard errors as JSON can have them: it knows no NaN."""
-    return [None if math.isnan(error) else significant(error, 3) for error in weights.stderr]
+    """Standard errors for JSON, which has no NaN: None where there is none."""
+    return [significant(error, 3) if math.isfinite(error) else None for error in weights.stderr]
 
 
 def significant(value: float, digits: int = 5) -> float:
-    """A loss, whose size differs from model to model, without the digits that are noise."""
+    """A number rounded to this many significant digits: losses differ in size from model to model."""
     return float(f"{value:.{digits}g}")
 
 

@@ -14,23 +14,24 @@ log = logging.getLogger("appl_search")
 CATEGORY = "LoRA/block weights"
 BLOCK_WEIGHTS = "BLOCK_WEIGHTS"  # an appl_search.SearchResult
 TRAINING_IMAGES = "TRAINING_IMAGES"  # an appl_search.TrainingSet
+TRAINING_OPTIONS = "APPL_SEARCH_TRAINING_OPTIONS"  # an appl_search.TrainingOptions
 SETTINGS = "APPL_SEARCH_SETTINGS"  # an appl_search.SearchSettings
 PREVIEWS = "APPL_SEARCH_PREVIEWS"  # an appl_search.PreviewSettings
 LBW_MODEL = "LBW_MODEL"  # of ComfyUI-Inspire-Pack: {"blocks": {key: (patch, rate)}, "muted": [key, ...]}
 
-#: Of strings, where the user has chosen none.
+#: The format of strings before the user has chosen one.
 DEFAULT_FORMAT = "inspire"
 
 Json = dict[str, Any]
 
 
 def as_pictures(images: Iterable[torch.Tensor]) -> list[Image.Image]:
-    """Of an IMAGE batch [n, height, width, 3] in 0 .. 1."""
+    """Pictures of an IMAGE batch [n, height, width, 3] with values from 0 to 1."""
     return [Image.fromarray((image.clamp(0, 1) * 255).round().byte().cpu().numpy()) for image in images]
 
 
 def shown(result: tuple, text: Sequence[str] = (), warnings: Sequence[str] = (), **more: list) -> dict:
-    """A node's outputs, with lines to show in the node and warnings to show there and to log."""
+    """What a node returns: its outputs, lines of text to show in it, and warnings to show in it and to log."""
     for warning in warnings:
         log.warning("%s", warning)
     return {"ui": {"text": list(text), "warnings": list(warnings), **more}, "result": result}

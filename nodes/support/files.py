@@ -1,16 +1,25 @@
-"""Results in ComfyUI's output folder, under names that never overwrite a file."""
+"""Results in ComfyUI's output folder: written whole or not at all, under names that never overwrite a file."""
 
 from __future__ import annotations
 
 import itertools
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import folder_paths
 
 from ...appl_search import SearchResult
+from .common import log
 
 FOLDER = "block_weights"
-_LONGEST_NAME = 100
+#: Bytes of a name before its number. Encrypted home folders allow 143 in all, most others 255.
+_LONGEST_NAME = 110
+#: What Windows has in no name; a colon would even name a hidden stream of another file there.
+_NOT_IN_NAMES = re.compile(r'[<>:"|?*\x00-\x1f\x7f\ud800-\udfff]')
 
 
 def result_folder() -> Path:
@@ -24,50 +33,115 @@ def report_folder() -> Path:
 
 
 def inside(folder: Path, file: str, suffix: str) -> Path:
-    """A file below a folder that the page may ask for. ValueError for one that leads out of it: the page may come from anyone."""
-    path = (folder / file).resolve()
-    if not path.is_relative_to(folder.resolve()) or path.suffix != suffix:
-        raise ValueError(f"{file!r} is no {suffix} file in {folder}.")
+    """The path of a file that the page asks for: it may ask for anything. ValueError when it is not below the folder."""
+    try:
+        path = (folder / file).resolve()
+        is_inside = path.is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # a circle of links, a name that is none
+        is_inside = False
+    if not is_inside or path.suffix != suffix:
+        raise ValueError(f"{file[:200]!r} is no {suffix} file in {folder}.")
     return path
 
 
-def create_unique(folder: Path, stem: str, suffix: str) -> Path:
-    """A new, empty file ``stem_00001.suffix`` or the next free number, and its folder.
+def write_new(folder: Path, stem: str, suffix: str, write: Callable[[Path], object]) -> Path:
+    """A new file ``stem_00001.suffix`` or the next free number, and its folder, with what ``write`` puts into a path.
 
-    ``stem`` may name folders inside ``folder``; ValueError when it leads out of it.
+    ``stem`` may name folders inside ``folder``; what file systems do not take in a name becomes "_", and long names are
+    cut. Nothing is overwritten, by other processes neither. Raises ValueError for a stem that leads out of the folder,
+    OSError when the file cannot be written; then there is no file.
     """
-    target = (folder / stem).resolve()
-    if not target.is_relative_to(folder.resolve()) or target == folder.resolve():
-        raise ValueError(f"The name {stem!r} leads out of {folder}. Expected a file name, with folders inside that one at most.")
+    target = _target(folder, stem)
     target.parent.mkdir(parents=True, exist_ok=True)
-    candidates = (target.with_name(f"{target.name}_{number:05}{suffix}") for number in itertools.count(1))
-    path = next(path for path in candidates if not path.exists())
-    path.touch(exist_ok=False)
+    temporary = _written(target.parent, write)
+    try:
+        for number in itertools.count(1):
+            path = target.with_name(f"{target.name}_{number:05}{suffix}")
+            with suppress(FileExistsError):
+                path.open("xb").close()  # takes the name: another process gets the next one
+                break
+        try:
+            temporary.replace(path)
+        except OSError:
+            path.unlink()
+            raise
+    finally:
+        temporary.unlink(missing_ok=True)
     return path
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Writes a file, or writes it anew, whole or not at all. Raises OSError when it cannot be written."""
+    temporary = _written(path.parent, write)
+    try:
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def save_result(result: SearchResult, name: str = "") -> Path:
-    """Writes a result as JSON; without a ``name`` it is called after its LoRAs."""
-    stem = name.strip() or "+".join(weights.name for weights in result.block_weights)[:_LONGEST_NAME]
+    """Writes a result as JSON; without a ``name`` it is named after its LoRAs. Raises as :func:`write_new` does."""
+    stem = name.strip() or "+".join(weights.name for weights in result.block_weights).replace("/", "_")
     text = result.to_json()
-    path = create_unique(result_folder(), stem, ".json")
-    path.write_text(text, encoding="utf-8")
-    return path
+    return write_new(result_folder(), stem, ".json", lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def result_names() -> list[str]:
     """All saved results by their path inside :func:`result_folder`, the newest first."""
     folder = result_folder()
-    files = sorted(folder.rglob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    return [path.relative_to(folder).as_posix() for path in files]
+    found = sorted(_results(folder), reverse=True)
+    return [Path(path).relative_to(folder).as_posix() for _, path in found]
 
 
 def load_result(name: str) -> SearchResult:
     """A result of :func:`result_names`. Raises ValueError with the file's path when it cannot be read."""
-    path = result_folder() / name
+    path = inside(result_folder(), name, ".json")
     if not path.is_file():
         raise ValueError(f"There is no saved result {path}. Put the file there, refresh the page (R) and choose it again.")
     try:
         return SearchResult.from_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _target(folder: Path, stem: str) -> Path:
+    """The file that a stem names, without number and suffix. ValueError for one outside of the folder."""
+    parts = [_NOT_IN_NAMES.sub("_", part) for part in stem.replace("\\", "/").split("/")]
+    try:
+        target = (folder / "/".join(_cut(part, _LONGEST_NAME) for part in parts)).resolve()
+        is_inside = target.is_relative_to(folder.resolve()) and target != folder.resolve()
+    except (OSError, RuntimeError):  # a circle of links
+        is_inside = False
+    if not is_inside:
+        raise ValueError(f"The name {stem[:200]!r} leads out of {folder}. Expected a file name, with folders inside that one at most.")
+    return target
+
+
+def _cut(name: str, most: int) -> str:
+    """As many characters of a name as fit into so many bytes, and no spaces at its ends."""
+    return name.encode()[:most].decode(errors="ignore").strip()
+
+
+def _written(folder: Path, write: Callable[[Path], object]) -> Path:
+    """A new file in a folder with what ``write`` puts into it, for nobody to see yet; none when it fails."""
+    path = folder / f".{secrets.token_hex(8)}.part"
+    path.open("xb").close()
+    try:
+        mode = path.stat().st_mode  # as the folder's other files have it; some libraries make files for their owner alone
+        write(path)
+        path.chmod(mode)
+    except BaseException:
+        with suppress(OSError):  # the first error says more
+            path.unlink()
+        raise
+    return path
+
+
+def _results(folder: Path) -> Iterator[tuple[int, str]]:
+    """(modification time, path) of all results. What cannot be looked at is left out: one bad file must not hide the others."""
+    for parent, _, names in os.walk(folder, onerror=lambda error: log.warning("Results: %s", error)):
+        for name in names:
+            path = os.path.join(parent, name)
+            if name.endswith(".json"):
+                with suppress(OSError):  # gone since it was listed, or a link to nowhere or to itself
+                    yield os.stat(path).st_mtime_ns, path

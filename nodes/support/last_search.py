@@ -1,4 +1,4 @@
-"""The last search of a node, so that another point of its penalty path needs no new search."""
+"""The last search of a node: kept so that block weights for another penalty need no new search."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ...appl_search import LoraSource, PreviewSettings, SearchResult, SearchSettings
-from ...appl_search.loras.files import read_layout
+from ...appl_search.loras.layout import read_layout
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """All that a search depends on.
+class SearchInputs:
+    """Everything that a search depends on.
 
     ComfyUI hands over the same objects until something before the node changes, and nodes never change an object in
     place: the same objects are the same models and images. They are not kept alive here.
@@ -32,22 +32,25 @@ class Inputs:
         sources: Sequence[LoraSource],
         settings: SearchSettings,
         previews: PreviewSettings | None,
-    ) -> Inputs:
+    ) -> SearchInputs:
         """``objects``: those that the node was given; None for an input without a link."""
-        references = tuple(None if one is None else weakref.ref(one) for one in objects)
+        references = tuple(None if given is None else weakref.ref(given) for given in objects)
         return cls(references, tuple(read_layout(source).sha256 for source in sources), settings, previews)
 
-    def are(self, others: Inputs) -> bool:
-        """Whether these inputs give the same search. Never so when one of the objects is gone."""
+    def give_the_same_search_as(self, others: SearchInputs) -> bool:
+        """Whether a search of these and of the others would be the same. False when one of the objects no longer exists."""
         gone = any(reference is not None and reference() is None for reference in self.objects)
         return not gone and self == others
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A search that was done, its file below output/block_weights, and its preview pictures [n, height, width, 3]."""
+class FinishedSearch:
+    """A search that has ended. ``pictures``: previews [n, height, width, 3].
 
-    inputs: Inputs
+    ``file``: below output/block_weights, None as long as it could not be saved.
+    """
+
+    inputs: SearchInputs
     result: SearchResult
-    file: str
+    file: str | None
     pictures: Tensor | None

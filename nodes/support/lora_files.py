@@ -29,6 +29,8 @@ def lora_path(name: str) -> Path:
     return Path(path)
 
 
-def lora_paths_of_stem(stem: str) -> list[Path]:
-    """All LoRA files whose name without folder and ending is ``stem``; several folders may have one."""
-    return [path for path in map(lora_path, lora_names()) if path.stem == stem]
+def lora_paths_of_stem(name: str) -> list[Path]:
+    """All LoRA files of a LoRA's name, which is a file's name without ending and may have folders in front."""
+    folders, _, stem = name.rpartition("/")
+    paths = [path for path in map(lora_path, lora_names()) if path.stem == stem]
+    return [path for path in paths if path.parent.as_posix().endswith(folders)] or paths

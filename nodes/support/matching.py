@@ -1,17 +1,22 @@
-"""Which block weights are for a LoRA file, and which LoRA file is for block weights."""
+"""Finds the block weights for a LoRA file, and the LoRA file for block weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ...appl_search import BlockWeights, LoraSource, SearchResult
-from ...appl_search.architectures.blocks import BLOCK_NAMES
-from ...appl_search.loras.files import file_hash, read_layout
+from ...appl_search.loras.files import file_hash
+from ...appl_search.loras.layout import read_layout
 from .lora_files import lora_path, lora_paths_of_stem
 
+#: The choice of a text's format that leaves it to the text.
+AUTO = "auto"
 
-def chosen(lora_name: str, result: SearchResult | None, text: str) -> tuple[LoraSource, BlockWeights, list[str]]:
-    """The LoRA file of a widget, its rates from a result or from a text, and warnings.
+
+def rates_for(
+    lora_name: str, result: SearchResult | None, text: str, format: str
+) -> tuple[LoraSource, BlockWeights, list[str]]:
+    """The LoRA file of a widget, its rates from a result or from a text in a ``format`` or AUTO, and warnings.
 
     Raises ValueError unless exactly one of the two is given and has rates for this LoRA, and LoraError for the file.
     """
@@ -19,24 +24,24 @@ def chosen(lora_name: str, result: SearchResult | None, text: str) -> tuple[Lora
     if result is not None and text.strip():
         raise ValueError("There are block weights both in the text and from another node. Disconnect block_weights, or empty the text.")
     if result is not None:
-        return source, *_out_of(result, source)
+        return source, *_from_result(result, source)
     if text.strip():
-        return source, BlockWeights.parse(text, source), []
+        return source, BlockWeights.parse(text, source, None if format == AUTO else format), []
     raise ValueError("There are no block weights. Connect block_weights, or write them into the text.")
 
 
-def _out_of(result: SearchResult, source: LoraSource) -> tuple[BlockWeights, list[str]]:
+def _from_result(result: SearchResult, source: LoraSource) -> tuple[BlockWeights, list[str]]:
     layout = read_layout(source)
     for weights in result.block_weights:
         if weights.layout.sha256 == layout.sha256:
             return weights, []
     for weights in result.block_weights:
-        if weights.name == layout.name:
+        if weights.name.rpartition("/")[2] == layout.name and source.path in lora_paths_of_stem(weights.name):
             warning = _other_file(weights, source.path, layout.sha256)
-            new = [name for name, had, has in zip(BLOCK_NAMES, weights.present, layout.present) if has and not had]
+            new = [name for name, had, has in zip(weights.blocks, weights.present, layout.present) if has and not had]
             if new:
                 warning += f" Its blocks {', '.join(new)} have no rate and stay off."
-            return BlockWeights(layout, weights.values, weights.stderr), [warning]
+            return BlockWeights(layout=layout, values=weights.values, stderr=weights.stderr), [warning]
     names = ", ".join(weights.name for weights in result.block_weights)
     raise ValueError(f"These block weights are of {names}, not of {source.path}. Choose the LoRA that they were found for.")
 

@@ -1,11 +1,11 @@
-"""A running search on the node's and on the console's progress bar."""
+"""Shows how far a search is on the node's progress bar and in the console."""
 
 from __future__ import annotations
 
 from ...appl_search import SearchResult
 from ...appl_search.host.progress import node_progress_bar
 from ...appl_search.report.console import ConsoleProgress
-from ...appl_search.searching.loop import Event
+from ...appl_search.searching.events import Event
 
 
 class Progress(ConsoleProgress):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from ...appl_search import BlockWeights, SearchResult
-from ...appl_search.architectures.blocks import BLOCK_NAMES, NUM_BLOCKS
 
 
 def summary(result: SearchResult) -> str:
@@ -19,9 +18,9 @@ def summary(result: SearchResult) -> str:
 def table(weights: BlockWeights) -> list[list]:
     """[block, rate, standard error or None] of each block that the LoRA has, ready for JSON."""
     return [
-        [BLOCK_NAMES[i], weights.values[i], None if math.isnan(weights.stderr[i]) else weights.stderr[i]]
-        for i in range(NUM_BLOCKS)
-        if weights.present[i]
+        [block, rate, None if math.isnan(error) else error]
+        for block, rate, error, there in zip(weights.blocks, weights.values, weights.stderr, weights.present)
+        if there
     ]
 
 

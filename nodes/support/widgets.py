@@ -35,7 +35,8 @@ def given(settings: type, group: str, inputs: Mapping[str, Any]) -> dict[str, An
     """
     required, optional = widgets(settings, group)
     if unknown := set(inputs) - set(required) - set(optional):
-        raise TypeError(f"There is no input named {', '.join(sorted(unknown))}. Expected {', '.join([*required, *optional])}.")
+        expected = ", ".join([*required, *optional])
+        raise TypeError(f"There is no input named {', '.join(sorted(unknown))}. Expected {expected}.")
     values = {}
     for setting in _of_group(settings, group):
         if setting.widget_name in inputs:

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 import torch
 import torch.nn.functional as F
 
-from appl_search.architectures.blocks import NUM_BLOCKS, block_of_key
+from appl_search.architectures.sdxl import SDXL
+from appl_search.loras.adapters.base import scale
+from appl_search.loras.adapters.lora import DOWN, UP
 
 
 def factors(model, loaded) -> list[tuple]:
@@ -20,14 +22,14 @@ def factors(model, loaded) -> list[tuple]:
     for number, lora in enumerate(loaded):
         for key, patch in lora.patches.items():
             module = model.get_submodule(key.rpartition(".")[0])
-            up, down = (tensor.to(module.weight) for tensor in patch.weights[:2])
-            out.append((module, up, down, patch.weights[2] / down.shape[0], number * NUM_BLOCKS + block_of_key(key)))
+            up, down = (patch.parts[ending].to(module.weight) for ending in (UP, DOWN))
+            out.append((module, up, down, scale(patch.parts, len(down)), number * len(SDXL.blocks) + SDXL.block_of_key(key)))
     return out
 
 
 @contextmanager
 def hooked(parts: list[tuple], weights: torch.nn.Parameter):
-    """Hooks of all :func:`factors`; ``weights`` [LoRAs * 20] are the parameter."""
+    """Hooks of all :func:`factors`; ``weights`` [LoRAs * blocks] are the parameter."""
     handles = [part[0].register_forward_hook(_hook(*part[1:4], weights, part[4])) for part in parts]
     try:
         yield

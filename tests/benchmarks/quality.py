@@ -13,14 +13,12 @@ from pathlib import Path
 
 import torch
 
-from appl_search import LoraSource, SearchResult, SearchSettings, TrainingSet, search
+from appl_search import LoraSource, Models, SearchResult, SearchSettings, Task, TrainingSet, search
 from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
 from appl_search.demo.making.make import Lengths, make_all
+from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
-from appl_search.gradients.objective import draws
-from appl_search.gradients.rates import Rates
 from appl_search.host.tiny_sdxl import TinyConfig
-from appl_search.loras.files import read_layout
 
 PENALTY = 1e-4
 METHODS = {
@@ -121,15 +119,13 @@ class _Objective:
     """Denoising loss + penalty of a result, always on the same many draws."""
 
     def __init__(self, model, clip, vae, sources, images):
-        self._opened_with = model, clip, vae, sources
-        self._rates = Rates(sources, [read_layout(source) for source in sources], METHODS["published"])
-        self._images = images
+        settings = SearchSettings(samples=320, batch_size=32, seed=4242)
+        self._task = Task(models=Models(model=model, clip=clip, vae=vae), loras=sources, images=images, settings=settings)
 
     def __call__(self, rates: torch.Tensor) -> float:
-        """``rates`` [LoRAs, 20]."""
-        settings = SearchSettings(samples=320, batch_size=32, seed=4242)
-        rates = rates.double().flatten()
-        with opened(*self._opened_with, self._rates, self._images, settings) as evaluator:
-            batches = draws(evaluator.shapes, evaluator.timesteps, settings.samples, settings.batch_size, settings.seed)
+        """``rates`` [LoRAs, blocks]."""
+        settings, rates = self._task.settings, rates.double()
+        with opened(self._task) as evaluator:
+            batches = Draws(evaluator.shapes, settings.samples, settings.batch_size, settings.seed)
             loss = torch.cat([evaluator.losses(draw, rates) for draw in batches]).mean()
-        return float(loss) + PENALTY * self._rates.penalty(rates, settings.negative_penalty)
+            return float(loss) + PENALTY * evaluator.rates.penalty(rates, settings.negative_penalty)

@@ -6,7 +6,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -15,12 +14,14 @@ import models
 import naive
 import torch
 
-from appl_search.architectures.blocks import NUM_BLOCKS
-from appl_search.gradients.layers import LoadedLora, layer_deltas
+from appl_search.architectures.sdxl import SDXL
+from appl_search.gradients.layers import layer_deltas
 from appl_search.gradients.patching import Patched
-from appl_search.host import autograd, loras
+from appl_search.host import autograd
 from appl_search.host.denoiser import Denoiser
-from appl_search.loras.files import LoraSource
+from appl_search.host.lora_loading import load
+from appl_search.host.undo import Undo
+from appl_search.loras.source import LoraSource
 
 
 @dataclass(frozen=True)
@@ -91,47 +92,51 @@ def _row(case: Case, patcher, folder: Path, repeats: int) -> Row:
         LoraSource(models.random_lora(patcher, folder / f"{i}.safetensors", rank, convolutions, i))
         for i, (rank, convolutions) in enumerate(case.loras)
     ]
-    loaded = [LoadedLora(source, loras.read_patches(source, patcher, None)) for source in sources]
+    loaded = [load(source, patcher, None) for source in sources]
     generator = torch.Generator().manual_seed(0)
-    inputs = [
-        torch.randn(case.batch, 4, case.side, case.side, generator=generator),
-        torch.randint(1000, (case.batch,), generator=generator),
-        torch.randn(case.batch, 77, config["context_dim"], generator=generator),
-        torch.randn(case.batch, config["adm_in_channels"], generator=generator),
+    latent = torch.randn(case.batch, 4, case.side, case.side, generator=generator).to(where)
+    sigma, _ = denoiser.schedule.sigma_at(torch.rand(case.batch, generator=generator))
+    pooled = config["adm_in_channels"] - 6 * 256
+    conds = [
+        denoiser.conds(
+            torch.randn(1, 77, config["context_dim"], generator=generator), torch.randn(1, pooled, generator=generator), {}, latent.shape[1:]
+        )
+        for _ in range(case.batch)
     ]
-    inputs = [value.to(where) for value in inputs]
-    seed = torch.randn(inputs[0].shape, generator=generator).to(where, denoiser.dtype)
+    rest = sigma.to(where), conds
+    seed = torch.randn(latent.shape, generator=generator).to(where)
     parts = naive.factors(model, loaded)
     constants = [*model.parameters(), *(tensor for part in parts for tensor in part[1:3])]
-    strengths = torch.full((case.batch, len(sources) * NUM_BLOCKS), 0.5, device=where)
+    strengths = torch.full((case.batch, len(sources) * len(SDXL.blocks)), 0.5, device=where)
 
     def plain_forward() -> None:
         with torch.no_grad():
-            denoiser(*inputs)
+            denoiser(latent, *rest)
 
     def plain_backward() -> None:
-        noisy = inputs[0].clone().requires_grad_()
-        torch.autograd.grad(denoiser(noisy, *inputs[1:]), noisy, seed)
+        noisy = latent.clone().requires_grad_()
+        torch.autograd.grad(denoiser(noisy, *rest), noisy, seed)
 
     def search(probes: int) -> None:
         patched.strengths = strengths.clone().requires_grad_()
-        prediction = denoiser(*inputs)
+        prediction = denoiser(latent, *rest)
         for left in range(probes, -1, -1):
             torch.autograd.grad(prediction, patched.strengths, seed, retain_graph=left > 0)
         patched.strengths = None
 
     def naive_step() -> None:
         weights = torch.nn.Parameter(strengths[0].clone())
-        noisy = inputs[0].clone().requires_grad_()
+        noisy = latent.clone().requires_grad_()
         with naive.hooked(parts, weights):
-            (denoiser(noisy, *inputs[1:]) * seed).sum().backward()
+            (denoiser(noisy, *rest) * seed).sum().backward()
 
-    with ExitStack() as stack:
-        stack.enter_context(autograd.gradients_allowed(model))
-        patched = stack.enter_context(Patched(model, layer_deltas(model, loaded)))
+    with torch.inference_mode(False), Undo() as undo:
+        with denoiser.innermost(undo):
+            autograd.allow_gradients(model, undo)
+            patched = Patched(model, layer_deltas(model, loaded, SDXL), undo)
         kept = [_kept(work, constants) for work in (plain_backward, lambda: search(0), naive_step)]
         if case.checkpointing:
-            stack.enter_context(autograd.checkpointed(model))
+            autograd.checkpoint_blocks(model, undo)
         peaks = [_peak(work, where) for work in (plain_forward, lambda: search(0))]
         works = [plain_forward, plain_backward, lambda: search(0), lambda: search(1), naive_step]
         seconds = _medians(works, repeats, where)

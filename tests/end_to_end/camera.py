@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from PIL import Image
+
 from tests.end_to_end.chromium import ComfyPage
 
 ONLY_THE_GRAPH = """
@@ -61,3 +63,17 @@ def take_picture(comfy: ComfyPage, path: Path, width: int | None = None, quality
     comfy.page.mouse.move(1, 1)
     comfy.page.wait_for_timeout(1000)
     comfy.page.screenshot(path=str(path), type="jpeg", quality=quality)
+
+
+def check(path: Path) -> None:
+    """A picture of something: many colours, and a size that a repository can bear."""
+    assert path.stat().st_size < 400_000
+    assert len(Image.open(path).convert("RGB").resize((200, 200)).getcolors(200 * 200)) > 100
+
+
+def help_picture(page: ComfyPage, pictures: Path, node: str, titles: Sequence[str]) -> None:
+    """A help page's picture of a node: of the nodes with these titles or types."""
+    path = pictures / "web" / "docs" / "images" / f"{node}.jpg"
+    show_nothing_but(page, titles)
+    take_picture(page, path)
+    check(path)

@@ -38,8 +38,9 @@ import torch  # noqa: E402
 from inspire.lora_block_weight import LoraLoaderBlockWeight  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-from appl_search.architectures.blocks import BLOCK_NAMES  # noqa: E402
-from appl_search.loras.files import LoraSource, read_layout  # noqa: E402
+from appl_search.architectures.sdxl import SDXL  # noqa: E402
+from appl_search.loras.layout import read_layout  # noqa: E402
+from appl_search.loras.source import LoraSource  # noqa: E402
 from appl_search.weights.block_weights import BlockWeights  # noqa: E402
 from appl_search.weights.formats import parse, write  # noqa: E402
 
@@ -148,7 +149,7 @@ def inspire_ratios(sdxl: Sdxl, path: Path, vector: str) -> dict[str, float]:
 
 
 def random_rates(dice: random.Random) -> list[float]:
-    return [dice.choice([0.0, 1.0, 0.00049, -0.3, 1e-7, dice.uniform(-1, 2), dice.uniform(0, 20)]) for _ in BLOCK_NAMES]
+    return [dice.choice([0.0, 1.0, 0.00049, -0.3, 1e-7, dice.uniform(-1, 2), dice.uniform(0, 20)]) for _ in SDXL.blocks]
 
 
 def random_text(positions: int, dice: random.Random) -> str:

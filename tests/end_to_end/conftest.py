@@ -14,7 +14,7 @@ import pytest
 from appl_search import demo
 from tests.end_to_end.chromium import ARGUMENTS, RENDERERS, VUE_NODES, ChromiumNotFound, ComfyPage, find_chromium
 from tests.end_to_end.comfy_client import ComfyClient
-from tests.end_to_end.comfy_server import ComfyInstall, ComfyNotFound, ComfyServer
+from tests.end_to_end.comfy_server import PACK, ComfyInstall, ComfyNotFound, ComfyServer
 
 OTHER_PACKS = {"ComfyUI-Inspire-Pack": "INSPIRE_PATH"}
 
@@ -52,6 +52,17 @@ def screenshots() -> Path | None:
         return None
     Path(named).mkdir(parents=True, exist_ok=True)
     return Path(named)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository, or a folder like it."""
+    if os.environ.get("UPDATE_PICTURES"):
+        return PACK
+    folder = tmp_path_factory.mktemp("pictures")
+    for name in ("example_workflows", "web/docs/images"):
+        (folder / name).mkdir(parents=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

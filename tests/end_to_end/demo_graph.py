@@ -81,11 +81,28 @@ def of_a_saved_result(file: str) -> Workflow:
     loaded["outputs"] = [{"name": "block_weights", "type": "BLOCK_WEIGHTS", "links": []}]
     string = _add(workflow, "ApplSearchToString", (500, 400), (440, 300), [1, "inspire", 3])
     string["inputs"] = [{"name": "block_weights", "type": "BLOCK_WEIGHTS", "link": None}]
-    lbw = _add(workflow, "ApplSearchToLBW", (500, 0), (400, 260), ["[demo] style", ""])
+    lbw = _add(workflow, "ApplSearchToLBW", (500, 0), (400, 260), ["[demo] style", "", "auto"])
     types = {"model": "MODEL", "clip": "CLIP", "block_weights": "BLOCK_WEIGHTS"}
     lbw["inputs"] = [{"name": name, "type": kind, "link": None} for name, kind in types.items()]
     for source, output, target, name in ((loaded, 0, string, "block_weights"), (loaded, 0, lbw, "block_weights"), (checkpoint, 0, lbw, "model"), (checkpoint, 1, lbw, "clip")):
         _connect(workflow, source, output, target, name)
+    return workflow
+
+
+def of_training_images(folder: str) -> Workflow:
+    """The nodes for training images of a folder in input/, which are not run."""
+    workflow: Workflow = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "version": 0.4}
+    options = _add(workflow, "ApplSearchTrainingOptions", (0, 0), (340, 720), [1024, 1024])
+    options["outputs"] = [{"name": "options", "type": "APPL_SEARCH_TRAINING_OPTIONS", "links": []}]
+    latents = _add(workflow, "ApplSearchTrainingLatents", (420, 300), (340, 90), [])
+    latents["inputs"] = [{"name": name, "type": name.upper().removesuffix("S"), "link": None} for name in ("latents", "conditioning")]
+    latents["outputs"] = [{"name": "training_images", "type": "TRAINING_IMAGES", "links": []}]
+    files = _add(workflow, "ApplSearchTrainingFolder", (420, 0), (340, 150), [folder, True, "stop", ""])
+    types = {"previous": "TRAINING_IMAGES", "options": "APPL_SEARCH_TRAINING_OPTIONS"}
+    files["inputs"] = [{"name": name, "type": kind, "link": None} for name, kind in types.items()]
+    files["outputs"] = [{"name": "training_images", "type": "TRAINING_IMAGES", "links": []}]
+    _connect(workflow, options, 0, files, "options")
+    _connect(workflow, latents, 0, files, "previous")
     return workflow
 
 

@@ -5,7 +5,6 @@ UPDATE_PICTURES=1 puts the pictures into the repository.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,7 +15,7 @@ from PIL import Image
 from appl_search import demo
 from tests.end_to_end import camera
 from tests.end_to_end.chromium import ComfyPage
-from tests.end_to_end.comfy_server import PACK, ComfyServer
+from tests.end_to_end.comfy_server import ComfyServer
 from tests.end_to_end.demo_graph import of_a_saved_result, short_demo
 from tests.end_to_end.examples import NAMES, definitions_for, example
 from tests.nodes.results import result_for
@@ -42,30 +41,6 @@ HELP = {
 }
 
 
-@pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository, or a folder like it."""
-    if os.environ.get("UPDATE_PICTURES"):
-        return PACK
-    folder = tmp_path_factory.mktemp("pictures")
-    for name in ("example_workflows", "web/docs/images"):
-        (folder / name).mkdir(parents=True)
-    return folder
-
-
-def check(path: Path) -> None:
-    """A picture of something: many colours, and a size that a repository can bear."""
-    assert path.stat().st_size < 400_000
-    assert len(Image.open(path).convert("RGB").resize((200, 200)).getcolors(200 * 200)) > 100
-
-
-def help_picture(page: ComfyPage, pictures: Path, node: str, titles: list[str]) -> None:
-    path = pictures / "web" / "docs" / "images" / f"{node}.jpg"
-    camera.show_nothing_but(page, titles)
-    camera.take_picture(page, path)
-    check(path)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_example_workflow_runs_in_the_page_and_no_node_covers_another(
     name: str, canvas_page: ComfyPage, comfy: ComfyServer, loras_folder: Path, pictures: Path
@@ -80,10 +55,10 @@ def test_example_workflow_runs_in_the_page_and_no_node_covers_another(
     camera.clear_the_view(canvas_page)
     path = pictures / "example_workflows" / f"{name}.jpg"
     camera.take_picture(canvas_page, path, WIDTH)
-    check(path)
+    camera.check(path)
     for node, (source, titles) in HELP.items():
         if source == name:
-            help_picture(canvas_page, pictures, node, titles)
+            camera.help_picture(canvas_page, pictures, node, titles)
 
 
 def test_a_saved_result_is_loaded_in_the_page(canvas_page: ComfyPage, comfy: ComfyServer, pictures: Path):
@@ -97,8 +72,8 @@ def test_a_saved_result_is_loaded_in_the_page(canvas_page: ComfyPage, comfy: Com
     assert canvas_page.errors == []
     assert "OUT07" in canvas_page.page.locator(".appl-search-text ul").inner_text()
     camera.clear_the_view(canvas_page)
-    help_picture(canvas_page, pictures, "ApplSearchLoadResult", ["ApplSearchLoadResult"])
-    help_picture(canvas_page, pictures, "ApplSearchToLBW", ["ApplSearchToLBW"])
+    camera.help_picture(canvas_page, pictures, "ApplSearchLoadResult", ["ApplSearchLoadResult"])
+    camera.help_picture(canvas_page, pictures, "ApplSearchToLBW", ["ApplSearchToLBW"])
 
 
 def test_the_panel_as_the_readme_shows_it(open_page: OpenPage, comfy: ComfyServer, pictures: Path, tmp_path: Path):
@@ -121,4 +96,4 @@ def test_the_panel_as_the_readme_shows_it(open_page: OpenPage, comfy: ComfyServe
         left += image.width
     path = pictures / "web" / "docs" / "images" / "panel.jpg"
     both.save(path, quality=85)
-    check(path)
+    camera.check(path)

@@ -11,7 +11,10 @@ import pytest
 from tests.end_to_end.comfy_server import ComfyInstall
 
 FOLDER = Path(__file__).resolve().parents[1]
-TESTS = ("test_adapters.py", "test_bake.py", "test_memory.py", "test_nothing_changes.py", "test_published_program.py")
+TESTS = (
+    "test_adapters.py", "test_bake.py", "test_memory.py", "test_nothing_changes.py", "test_patches.py",
+    "test_published_program.py",
+)  # fmt: skip
 
 
 def test_adapters_memory_and_parity_in_this_comfyui(comfy_install: ComfyInstall):

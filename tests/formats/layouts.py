@@ -8,7 +8,8 @@ import torch
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from appl_search.loras.files import LoraLayout, LoraSource
+from appl_search.loras.layout import LoraLayout
+from appl_search.loras.source import LoraSource
 from appl_search.weights.block_weights import BlockWeights
 
 UNET_GROUPS = [
@@ -46,7 +47,7 @@ def weights_of(layout: LoraLayout, **rates: float) -> BlockWeights:
 def model_keys(layout: LoraLayout) -> list[str]:
     """The model keys that such a LoRA patches, in an order of no meaning."""
     keys = [
-        _KEYS.get(group, f"diffusion_model.{group}.1.proj_{{}}.weight").format(i)
+        _KEYS.get(group, f"diffusion_model.{group}.0.proj_{{}}.weight").format(i)
         for group, count in layout.groups.items()
         for i in range(count)
     ]
@@ -57,7 +58,7 @@ def lora_file(folder: Path, layout: LoraLayout) -> LoraSource:
     """A file with that layout (kohya's names, tensors of one number)."""
     tensors = {}
     for group, count in layout.groups.items():
-        stem = _STEMS.get(group, f"lora_unet_{group.replace('.', '_')}_1_proj_{{}}")
+        stem = _STEMS.get(group, f"lora_unet_{group.replace('.', '_')}_0_proj_{{}}")
         for i in range(count):
             tensors[f"{stem.format(i)}.lora_up.weight"] = torch.zeros(1, 1)
             tensors[f"{stem.format(i)}.lora_down.weight"] = torch.zeros(1, 1)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from appl_search.architectures.blocks import BLOCK_NAMES
+from appl_search.architectures.sdxl import SDXL
 from appl_search.weights.block_weights import BlockWeights
 from appl_search.weights.formats import FORMATS, write
 
@@ -153,5 +153,5 @@ def test_an_unknown_format_is_refused_with_the_known_ones():
 def test_the_table_names_every_block():
     lines = write(weights_of(layout_of("input_blocks.4"), IN04=0.5), "csv").splitlines()
     assert lines[0] == "block,present,rate,standard_error"
-    assert [line.split(",")[0] for line in lines[1:]] == list(BLOCK_NAMES)
+    assert [line.split(",")[0] for line in lines[1:]] == list(SDXL.blocks)
     assert "IN04,true,0.5," in lines and "OUT00,false,0," in lines

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from appl_search.architectures.blocks import BLOCK_NAMES, block_of_key
+from appl_search.architectures.sdxl import SDXL
 from appl_search.weights.block_weights import BlockWeights
 from appl_search.weights.formats import FORMATS, parse, write
 
@@ -41,7 +41,7 @@ def test_attention_only_loras_need_12_values_and_locons_21():
 def test_inspire_gives_every_key_the_rate_of_its_block(weights):
     keys = model_keys(weights.layout)
     ratios = inspire_ratios(write(weights, "inspire"), keys)
-    expected = {key: weights.values[block_of_key(key)] for key in keys}
+    expected = {key: weights.values[SDXL.block_of_key(key)] for key in keys}
     assert ratios == pytest.approx(expected, rel=0, abs=0.0005 + 1e-12)
 
 
@@ -205,10 +205,10 @@ def test_vectors_are_read_as_inspire_reads_them(layout, data):
         assert "different rates" in str(error)
         by_block: dict[int, set[float]] = {}
         for key, ratio in ratios.items():
-            by_block.setdefault(block_of_key(key), set()).add(ratio)
+            by_block.setdefault(SDXL.block_of_key(key), set()).add(ratio)
         assert max(map(len, by_block.values())) > 1
     else:
-        assert ratios == {key: values[block_of_key(key)] for key in keys}
+        assert ratios == {key: values[SDXL.block_of_key(key)] for key in keys}
 
 
 def test_a_spec_counts_the_blocks_that_the_lora_has():
@@ -297,4 +297,4 @@ def test_marks_make_twenty_values_inspires(tmp_path):
 def test_every_block_name_is_in_the_expected_list():
     with pytest.raises(ValueError) as error:
         INSPIRE.parse("1", layout_of(*UNET_GROUPS, text_encoders=1))
-    assert all(block in str(error.value) for block in BLOCK_NAMES)
+    assert all(block in str(error.value) for block in SDXL.blocks)

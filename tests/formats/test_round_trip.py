@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appl_search.architectures.blocks import BLOCK_NAMES
+from appl_search.architectures.sdxl import SDXL
 from appl_search.weights.block_weights import BlockWeights
 from appl_search.weights.formats import FORMATS, parse, write
-from appl_search.weights.formats.detect import detect
+from appl_search.weights.registry import read
 
-from .layouts import ATTENTION_GROUPS, block_weights, layout_of, lora_file, weights_of
+from .layouts import ATTENTION_GROUPS, UNET_GROUPS, block_weights, layout_of, lora_file, weights_of
 
 HALF_OF_THE_LAST_DECIMAL = 0.0005 + 1e-12
 
@@ -42,19 +42,23 @@ def test_another_number_of_digits_is_refused(name, digits):
 
 @settings(max_examples=12, deadline=None)
 @given(weights=block_weights())
-def test_a_written_text_is_recognised(weights):
-    found = {name: detect(write(weights, name)) for name in FORMATS}
-    same_text = {"a1111": "plain", "sdnext": "a1111-tag"}
-    places = write(weights, "inspire").count(",") + 1
-    if places == 20 and " " not in write(weights, "inspire"):
-        same_text["inspire"] = "plain"
-    assert found == {name: same_text.get(name, name) for name in FORMATS}
+def test_a_written_text_is_recognised_or_the_format_is_asked_for(weights):
+    for name in FORMATS:
+        text = write(weights, name)
+        try:
+            found = read(text, weights.layout)
+        except ValueError as error:
+            assert not FORMATS[name].has_mark and str(error).endswith("Choose the format.")
+        else:
+            assert found == FORMATS[name].parse(text, weights.layout)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_text_is_read_for_a_lora_file(name, tmp_path):
-    layout = layout_of(*ATTENTION_GROUPS, text_encoders=2)
-    weights = weights_of(layout, BASE=1.0, IN04=0.25, MID=-0.5, OUT05=2.0)
+@pytest.mark.parametrize("groups", [ATTENTION_GROUPS, UNET_GROUPS[1:], ["output_blocks.0", "output_blocks.1"]])
+def test_a_text_is_read_for_a_lora_file(name, groups, tmp_path):
+    layout = layout_of(*groups, text_encoders=2)
+    rates = {"BASE": 1.0, "IN04": 0.25, "MID": -0.5, "OUT00": 0.75, "OUT01": 2.0}
+    weights = weights_of(layout, **rates)
     back = parse(write(weights, name), lora_file(tmp_path, layout))
     assert back.values == weights.values
     assert back.layout.groups == layout.groups
@@ -63,7 +67,7 @@ def test_a_text_is_read_for_a_lora_file(name, tmp_path):
 
 def test_json_and_tables_keep_standard_errors():
     layout = layout_of("input_blocks.4", "output_blocks.0")
-    errors = tuple({"IN04": 0.0123456, "OUT00": 3e-05}.get(block, math.nan) for block in BLOCK_NAMES)
+    errors = tuple({"IN04": 0.0123456, "OUT00": 3e-05}.get(block, math.nan) for block in SDXL.blocks)
     weights = BlockWeights(layout, (0.5,) * 20, errors)
     for name in ("json", "csv"):
         back = FORMATS[name].parse(write(weights, name), layout)

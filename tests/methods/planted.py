@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from appl_search.searching.methods import Gradients, Method
+from appl_search.gradients.batch import Gradients
+from appl_search.searching.methods.base import Method
 from appl_search.settings import SearchSettings
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
-from appl_search.searching.loop import _best
+from appl_search.gradients.draws import Draws
 from appl_search.searching.methods.adamw import AdamW
+from appl_search.searching.validation import best_of
 from appl_search.settings import SearchSettings
 from tests.methods.planted import PlantedWorld
 
@@ -32,11 +31,18 @@ def test_there_is_no_other_candidate_without_validation():
 @pytest.mark.parametrize("better", [0.2, 0.9])
 def test_the_candidate_with_the_lower_objective_on_fresh_draws_is_taken(better):
     solution, other = torch.tensor([0.2], dtype=torch.float64), torch.tensor([0.9], dtype=torch.float64)
-    method = SimpleNamespace(solution=lambda: solution, candidates=lambda: [other])
-    evaluator = SimpleNamespace(
-        shapes=[torch.Size([4, 2, 2])], timesteps=1000,
-        losses=lambda draw, rates: (rates - better).square().expand(len(draw)),
-    )  # fmt: skip
-    rates = SimpleNamespace(all_rates=lambda parameters: parameters, penalty=lambda rates, negative: float(rates.abs().sum()))
-    assert float(_best(method, evaluator, rates, SearchSettings(penalty=0.01))) == better
-    assert float(_best(method, evaluator, rates, SearchSettings(penalty=1.0))) == 0.2
+    draws = Draws([torch.Size([4, 2, 2])], samples=4, batch_size=3, seed=0)
+
+    def best(price: float) -> float:
+        return float(
+            best_of(
+                [solution, other],
+                draws,
+                lambda draw, rates: (rates - better).square().expand(len(draw)),
+                lambda rates: price * float(rates.abs().sum()),
+            )
+        )
+
+    assert best(0.01) == better
+    draws.position = 0
+    assert best(1.0) == 0.2

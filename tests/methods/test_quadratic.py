@@ -49,7 +49,7 @@ def test_the_minimum_is_scipys(seed, bounds, penalty):
 
 
 def test_the_path_goes_from_the_lowest_loss_to_no_block_at_all():
-    path = PenaltyPath(random_model(1), torch.tensor([*range(6), *[-1] * 14]), torch.zeros(20, dtype=torch.float64))
+    path = PenaltyPath(random_model(1), torch.tensor([[*range(6), *[-1] * 14]]), torch.zeros(1, 20, dtype=torch.float64))
     solutions = path.grid(30)
     losses, sizes = [one.predicted_loss for one in solutions], [float(one.values.abs().sum()) for one in solutions]
     assert losses == sorted(losses) and solutions[0].penalty == 0
@@ -60,9 +60,9 @@ def test_the_path_goes_from_the_lowest_loss_to_no_block_at_all():
 @pytest.mark.parametrize("seed", [3, 4, 5])
 def test_the_best_single_strengths_are_those_of_a_scan(seed, bounds):
     model = random_model(seed, *bounds)
-    parameter_of = torch.full((40,), -1)
-    parameter_of[[2, 5, 9]], parameter_of[[21, 30, 33]] = torch.arange(3), torch.arange(3, 6)
-    single = PenaltyPath(model, parameter_of, torch.zeros(40, dtype=torch.float64)).best_single()
+    parameter_of = torch.full((2, 20), -1)
+    parameter_of[0, [2, 5, 9]], parameter_of[1, [1, 10, 13]] = torch.arange(3), torch.arange(3, 6)
+    single = PenaltyPath(model, parameter_of, torch.zeros(2, 20, dtype=torch.float64)).best_single()
     grid = torch.linspace(max(-3, bounds[0]), min(3, bounds[1]), 121, dtype=torch.float64)
     losses = {(a, b): model.predicted_loss(torch.tensor([a] * 3 + [b] * 3, dtype=torch.float64)) for a in grid.tolist() for b in grid.tolist()}
     scanned = min(losses, key=losses.get)

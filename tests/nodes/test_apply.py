@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from appl_search import BlockWeights, LoraError, LoraSource
-from appl_search.architectures.blocks import BLOCK_NAMES, block_of_key
+from appl_search.architectures.sdxl import SDXL
 from tests import oracle
 from tests.nodes.patched import assert_same_weights, stock
 from tests.nodes.results import result_for
@@ -43,9 +43,9 @@ def test_all_zeros_and_strength_zero_are_exactly_no_lora(node, folders, model, t
 def test_every_key_gets_the_rate_of_its_block(node, folders, model, result):
     patched, _ = apply(node, model, strength=0.5, block_weights=result)
     everything = stock(model, oracle.LORA_A, 0.5)
-    assert patched.patches.keys() == {key for key in everything.patches if BLOCK_NAMES[block_of_key(key)] != "IN07"}
+    assert patched.patches.keys() == {key for key in everything.patches if SDXL.blocks[SDXL.block_of_key(key)] != "IN07"}
     for key, entries in patched.patches.items():
-        assert [entry[0] for entry in entries] == [0.5 * RATES.get(BLOCK_NAMES[block_of_key(key)], 1.0)], key
+        assert [entry[0] for entry in entries] == [0.5 * RATES.get(SDXL.blocks[SDXL.block_of_key(key)], 1.0)], key
 
 
 def test_loras_already_there_stay(node, folders, model, result):
@@ -82,7 +82,7 @@ def test_blocks_that_only_the_other_file_has_stay_off_and_are_named(node, folder
     weights = BlockWeights(smaller, (1.0,) * 20)
     result = type(result)((weights,), *(getattr(result, name) for name in ("history", "settings", "samples", "seconds", "prediction")))
     patched, (warning,) = apply(node, model, block_weights=result)
-    assert {block_of_key(key) for key in patched.patches} == {BLOCK_NAMES.index("OUT" + had.split(".")[1].zfill(2))}
+    assert {SDXL.block_of_key(key) for key in patched.patches} == {SDXL.block_index("OUT" + had.split(".")[1].zfill(2))}
     assert "have no rate and stay off" in warning
 
 
@@ -104,6 +104,14 @@ def test_a_text_that_cannot_be_meant_is_refused(node, folders, model):
         apply(node, model, text="1,2,3")
 
 
+def test_the_format_of_a_text_can_be_named(node, folders, model):
+    text = ",".join(["1", *["0.5"] * 11])
+    with pytest.raises(ValueError, match="expected 20 values for format 'plain'"):
+        apply(node, model, text=text, format="plain")
+    named = apply(node, model, text=f"<lora:a:1:lbw={text}>")[0]
+    assert_same_weights(apply(node, model, text=text, format="a1111")[0], named)
+
+
 def test_a_file_that_is_no_lora_is_refused(node, folders, model):
     (folders / "loras" / "a.safetensors").write_bytes(b"no")
     with pytest.raises(LoraError, match="a.safetensors"):
@@ -115,7 +123,7 @@ def test_lbw_model_holds_each_key_with_its_rate_and_the_muted_ones(node, folders
     everything = stock(model, oracle.LORA_A, 1.0).patches
     assert set(lbw) == {"blocks", "muted"}
     assert {*lbw["blocks"], *lbw["muted"]} == set(everything) and not {*lbw["blocks"]} & {*lbw["muted"]}
-    assert {BLOCK_NAMES[block_of_key(key)] for key in lbw["muted"]} == {"IN07"}
+    assert {SDXL.blocks[SDXL.block_of_key(key)] for key in lbw["muted"]} == {"IN07"}
     applied = model.clone()
     for key, (patch, rate) in lbw["blocks"].items():
         applied.add_patches({key: patch}, rate)

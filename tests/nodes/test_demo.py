@@ -81,7 +81,7 @@ def test_searches_from_images_and_captions_and_applies_base_to_clip(node, folder
 
 def test_text_encoder_keys_without_a_clip_are_refused(node, folders, checkpoint):
     model, _, vae, training_images, *_ = checkpoint
-    learnable, _ = node("ApplSearchLoadLora").load(model, LORA, 0.6)
+    learnable, _ = node("ApplSearchLoadLora").load(model, LORA, 0.6)["result"]
     with pytest.raises(ValueError, match="CLIP"):
         node("ApplSearchRun").run(learnable, vae, training_images, method="adamw", samples=4, penalty=1e-4, seed=0)
 

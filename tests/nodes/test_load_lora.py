@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appl_search import LoraError
-from appl_search.host import loras
+from appl_search.host.learnable import split_learnable
 from tests import oracle
 from tests.nodes.patched import assert_same_weights, stock
 
@@ -31,7 +31,7 @@ def test_loras_of_stock_loaders_around_it_stay_applied_and_are_not_searched(node
     after = stock(learnable, oracle.LORA_B, 0.2)
     assert_same_weights(after, stock(stock(stock(model, oracle.LORA_B, 0.7), oracle.LORA_A, 0.5), oracle.LORA_B, 0.2))
 
-    rest, _, sources = loras.split_learnable(after, None)
+    rest, _, sources = split_learnable(after, None)
     assert [source.name for source in sources] == ["a"]
     assert_same_weights(rest, stock(before, oracle.LORA_B, 0.2))
 
@@ -40,14 +40,14 @@ def test_chained_loaders_are_searched_in_loading_order(node, folders, model):
     names = ["sub/b.safetensors", "a.safetensors", "sub/b.safetensors"]
     for name in names:
         model, _ = node("ApplSearchLoadLora").load(model, name, 0.5)
-    _, _, sources = loras.split_learnable(model, None)
+    _, _, sources = split_learnable(model, None)
     assert [source.name for source in sources] == ["b", "a", "b"]
 
 
 def test_each_lora_starts_at_its_own_init(node, folders, model):
     first, _ = node("ApplSearchLoadLora").load(model, "a.safetensors", 0.25)
     second, _ = node("ApplSearchLoadLora").load(first, "sub/b.safetensors", 0.75)
-    _, _, sources = loras.split_learnable(second, None)
+    _, _, sources = split_learnable(second, None)
     assert [set(source.start.values()) for source in sources] == [{0.25}, {0.75}]
 
 

@@ -16,7 +16,7 @@ from appl_search.searching.previews import Preview
 from tests import pack
 
 PACK = pack.load_pack()
-strip = sys.modules[f"{pack.NAME}.nodes.panel.preview_sheet"]
+preview_sheet = sys.modules[f"{pack.NAME}.nodes.panel.preview_sheet"]
 search_module = sys.modules[f"{pack.NAME}.nodes.search"]
 WIDGETS = {
     "prompt": "a zibby", "negative": "", "every": 2, "width": 64, "height": 128, "steps": 2, "cfg": 3.0,
@@ -37,11 +37,11 @@ def told() -> list[dict]:
 
 @pytest.fixture
 def pictures_of(checkpoint, told, folders):
-    """A strip with pictures at these samples, the last one final."""
+    """A sheet with pictures at these samples, the last one final."""
 
     def make(*samples: int):
         torch.manual_seed(0)
-        found = strip.Strip(checkpoint[2], checkpoint[0].model.latent_format, told.append)
+        found = preview_sheet.PreviewSheet(checkpoint[2], checkpoint[0].model.latent_format, told.append)
         for number in samples:
             found.add(Preview(number, torch.randn(4, 16, 8), number == samples[-1]))
         return found
@@ -102,10 +102,10 @@ def test_a_search_that_is_cut_off_keeps_its_pictures(node, folders, checkpoint, 
         if event.step == 2:
             raise Cancelled
 
-    monkeypatch.setattr(search_module.Live, "__call__", cancel)
+    monkeypatch.setattr(search_module.RunningSearch, "__call__", cancel)
     with pytest.raises(Cancelled):
         search(node, checkpoint, settings)
-    assert strip.saved_sheet("partial_00001.json")["text"] == "Preview pictures: start, 2 samples"
+    assert preview_sheet.saved_sheet("partial_00001.json")["text"] == "Preview pictures: start, 2 samples"
 
 
 def test_the_page_is_told_of_a_new_file_each_time(pictures_of, told, folders):
@@ -123,26 +123,26 @@ def test_each_picture_is_in_its_place_on_the_sheet(pictures_of, tmp_path):
     found = pictures_of(0, 1, 2, 3, 4)
     found.save(tmp_path / "sheet.png")
     sheet = Image.open(tmp_path / "sheet.png")
-    cell = (strip.CELL // 2, strip.CELL)
-    assert sheet.size == (4 * cell[0] + 3 * strip.GAP, 2 * (cell[1] + strip.CAPTION))
-    for number, pixels in enumerate(found.images()):
-        left, top = (number % 4) * (cell[0] + strip.GAP), (number // 4) * (cell[1] + strip.CAPTION)
+    cell = (preview_sheet.CELL // 2, preview_sheet.CELL)
+    assert sheet.size == (4 * cell[0] + 3 * preview_sheet.GAP, 2 * (cell[1] + preview_sheet.CAPTION))
+    for number, pixels in enumerate(found.pictures()):
+        left, top = (number % 4) * (cell[0] + preview_sheet.GAP), (number // 4) * (cell[1] + preview_sheet.CAPTION)
         part = sheet.crop((left, top, left + cell[0], top + cell[1])).convert("RGB").resize((64, 128))
         difference = torch.from_numpy(np.asarray(part, dtype=np.float32)) / 255 - pixels
         assert difference.abs().mean() < 0.03
-    caption = sheet.crop((0, cell[1], cell[0], cell[1] + strip.CAPTION))
+    caption = sheet.crop((0, cell[1], cell[0], cell[1] + preview_sheet.CAPTION))
     assert caption.getextrema()[3][1] == 255, "no caption below the first picture"
 
 
 def test_pictures_wait_for_the_end_when_the_vae_has_no_room(pictures_of, monkeypatch):
     decoded = []
     decode = pictures.decode
-    monkeypatch.setattr(strip.pictures, "fits", lambda *_: False)
-    monkeypatch.setattr(strip.pictures, "decode", lambda vae, latent: (decoded.append(latent), decode(vae, latent))[1])
+    monkeypatch.setattr(preview_sheet.pictures, "fits", lambda *_: False)
+    monkeypatch.setattr(preview_sheet.pictures, "decode", lambda vae, latent: (decoded.append(latent), decode(vae, latent))[1])
     found = pictures_of(0, 16)
     assert not decoded
-    assert tuple(found.images().shape) == (2, 128, 64, 3) and len(decoded) == 2
+    assert tuple(found.pictures().shape) == (2, 128, 64, 3) and len(decoded) == 2
 
 
 def test_no_sheet_of_a_search_without_one(folders: Path):
-    assert strip.saved_sheet("none_00001.json") is None
+    assert preview_sheet.saved_sheet("none_00001.json") is None

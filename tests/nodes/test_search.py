@@ -127,7 +127,7 @@ def test_a_cancel_before_the_first_step_saves_nothing(node, folders, learnable, 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_rates(node, folders, learnable, training_set, monkeypatch):
     from appl_search.gradients.evaluator import Evaluator
-    from appl_search.searching.loop import SearchDiverged
+    from appl_search.searching.events import SearchDiverged
 
     gradients, batches = Evaluator.gradients, []
 

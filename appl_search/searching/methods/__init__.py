@@ -1,47 +1,28 @@
-"""The optimisers, behind one interface."""
+"""The optimisers, behind one interface. A file here with a :class:`Method` in it is all that a new one needs.
+
+Its name goes to ``METHODS`` of the settings too, which stand below and cannot look in here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import importlib
+import pkgutil
+from functools import lru_cache
 
-from torch import Tensor
-
-from ...gradients.batch import Gradients
 from ...gradients.rates import Rates
 from ...settings import SearchSettings
-from .quadratic import Quadratic
+from .base import Method
 
 
-class Method(Protocol):
-    """An optimiser over the parameters [p] of a search."""
-
-    def probes(self, batch_size: int) -> int:
-        """How many examples of the next batch should come with probes."""
-
-    @property
-    def parameters(self) -> Tensor:
-        """Where the next batch is to be evaluated, [p] in fp64."""
-
-    def step(self, batch: Gradients) -> None:
-        """Takes in a batch evaluated at :attr:`parameters` and moves them."""
-
-    def solution(self) -> Tensor:
-        """The best parameters known, [p] in fp64."""
-
-    def candidates(self) -> Sequence[Tensor]:
-        """Others that may be better than :meth:`solution`, to be compared on fresh draws at the end."""
-
-    def is_done(self) -> bool:
-        """Whether more batches would hardly bring anything."""
-
-    def model(self) -> Quadratic | None:
-        """The quadratic model that :meth:`solution` is the minimum of, or None."""
+@lru_cache(maxsize=1)
+def all_methods() -> dict[str, type[Method]]:
+    """The methods of this folder by their names."""
+    modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
+    values = (value for module in modules for value in vars(module).values())
+    methods = (value for value in values if isinstance(value, type) and issubclass(value, Method) and value is not Method)
+    return {method.name: method for method in methods}
 
 
 def create(rates: Rates, settings: SearchSettings) -> Method:
     """The method that the settings name."""
-    from .adamw import AdamW
-    from .gauss_newton import GaussNewton
-
-    return {"gauss-newton": GaussNewton, "adamw": AdamW}[settings.method](rates, settings)
+    return all_methods()[settings.method](rates, settings)

@@ -21,6 +21,7 @@ from torch import Tensor
 from ...gradients.batch import Gradients
 from ...gradients.rates import Rates
 from ...settings import SearchSettings
+from .base import Method
 from .quadratic import Quadratic
 
 DAMPING = 0.7
@@ -34,19 +35,23 @@ FEWEST_BATCHES = 6
 PRIOR = 1.0
 
 
-class GaussNewton:
+class GaussNewton(Method):
     """Minimises the running quadratic model plus the penalty after each batch."""
+
+    name = "gauss-newton"
+    has_model = True
 
     def __init__(self, rates: Rates, settings: SearchSettings):
         self._rates, self._settings = rates, settings
         p = len(rates)
         self._w = rates.start.clone()
         self._batches = 0
-        self._curvature = _Mean(torch.zeros(p, p, dtype=torch.float64))
-        self._place = _Mean(torch.zeros(p, dtype=torch.float64))
-        self._gradient = _Mean(torch.zeros(p, dtype=torch.float64))
-        self._loss = _Mean(torch.zeros((), dtype=torch.float64))
-        self._spread = _Mean(torch.zeros(p, p, dtype=torch.float64))
+        self._curvature, self._spread = _Mean(p, p), _Mean(p, p)
+        self._place, self._gradient, self._loss = _Mean(p), _Mean(p), _Mean()
+        self._means = {
+            "curvature": self._curvature, "spread": self._spread,
+            "place": self._place, "gradient": self._gradient, "loss": self._loss,
+        }  # fmt: skip
 
     def probes(self, batch_size: int) -> int:
         return math.ceil(PROBED * batch_size)
@@ -70,9 +75,6 @@ class GaussNewton:
         self._spread.add(centered.T @ centered / max(size - 1, 1), size, keep)
         target = self.model().minimum(self._settings.penalty, self._w)
         self._w = self._w + DAMPING * (target - self._w)
-
-    def candidates(self) -> tuple[()]:
-        return ()
 
     def is_done(self) -> bool:
         if self._batches < FEWEST_BATCHES or not self._settings.tolerance:
@@ -118,12 +120,21 @@ class GaussNewton:
             return self._w
         return self.model().minimum(self._settings.penalty, self._w)
 
+    def state_dict(self) -> dict:
+        means = {name: mean.state_dict() for name, mean in self._means.items()}
+        return {"parameters": self._w, "batches": self._batches, **means}
+
+    def load_state_dict(self, state: dict) -> None:
+        self._w, self._batches = state["parameters"], state["batches"]
+        for name, mean in self._means.items():
+            mean.load_state_dict(state[name])
+
 
 class _Mean:
     """A weighted mean of batches in which older ones fade. ``effective``: draws it stands for."""
 
-    def __init__(self, zero: Tensor):
-        self.value, self.weight, self._squares = zero, 0.0, 0.0
+    def __init__(self, *shape: int):
+        self.value, self.weight, self._squares = torch.zeros(shape, dtype=torch.float64), 0.0, 0.0
 
     def add(self, value: Tensor, size: int, keep: float) -> None:
         self.weight = self.weight * keep + size
@@ -133,3 +144,9 @@ class _Mean:
     @property
     def effective(self) -> float:
         return self.weight**2 / self._squares
+
+    def state_dict(self) -> dict:
+        return {"value": self.value, "weight": self.weight, "squares": self._squares}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.value, self.weight, self._squares = state["value"], state["weight"], state["squares"]

@@ -4,33 +4,41 @@
     parse(text, LoraSource("style.safetensors"))     the rates of any of these strings
     FORMATS["a1111"].warnings(weights)         what the reader will do otherwise than the rates say
 
-A new consumer is one class in a file of its own, and its place in :data:`FORMATS`.
+A new consumer is one :class:`Format` with a name, in a file of its own in this folder, and nothing else.
 """
 
 from __future__ import annotations
 
-from ...loras.files import LoraSource, read_layout
-from ..block_weights import TEXTS, BlockWeights
-from .a1111 import A1111, A1111Tag
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+from ...loras.layout import read_layout
+from ...loras.source import LoraSource
+from ..block_weights import BlockWeights
+from ..registry import FORMATS, find_format, read
 from .base import Format
 from .decimals import DEFAULT_DIGITS
-from .detect import detect
-from .forge_neo import ForgeNeo
-from .impact import Impact
-from .inspire import Inspire, InspirePreset
 from .inspire_vector import LETTER_A, LETTER_B
-from .kohya import Kohya
-from .named import Csv, Json
-from .plain import Plain
-from .sdnext import SdNext
 
-#: Every format by its name, in the order that menus show.
-FORMATS: dict[str, Format] = {
-    format.name: format
-    for format in (
-        Plain(), Inspire(), InspirePreset(), Impact(), A1111(), A1111Tag(), ForgeNeo(), SdNext(), Kohya(), Json(), Csv()
-    )
-}  # fmt: skip
+__all__ = ["FORMATS", "Format", "find_formats", "parse", "write"]
+
+
+def find_formats() -> dict[str, Format]:
+    """An object of every format in this folder by its name, in the order that menus show."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    named = [kind for kind in _kinds(Format) if "name" in vars(kind)]
+    return {kind.name: kind() for kind in sorted(named, key=lambda kind: kind.order)}
+
+
+def _kinds(kind: type[Format]) -> Iterator[type[Format]]:
+    for below in kind.__subclasses__():
+        yield below
+        yield from _kinds(below)
+
+
+FORMATS.update(find_formats())
 
 
 def write(weights: BlockWeights, format: str, digits: int = DEFAULT_DIGITS) -> str:
@@ -38,26 +46,15 @@ def write(weights: BlockWeights, format: str, digits: int = DEFAULT_DIGITS) -> s
 
     Raises ValueError for a format that is not in :data:`FORMATS`, and unless ``digits`` is 1 to 8.
     """
-    return _find(format).write(weights, digits)
+    return find_format(format).write(weights, digits)
 
 
 def parse(
     text: str, source: LoraSource, format: str | None = None, A: float = LETTER_A, B: float = LETTER_B
 ) -> BlockWeights:
-    """The rates that a text gives a LoRA file. Without a ``format`` :func:`detect` says which one it is.
+    """The rates that a text gives a LoRA file. Without a ``format``, :func:`appl_search.weights.registry.read` finds it.
 
     ``A``, ``B``: values of these letters in a vector for Inspire. Raises LoraError for the file, and ValueError
-    for a text that gives this LoRA no rates; the message says what was expected.
+    for a text that gives this LoRA no rates or, without a format, several; the message says what was expected.
     """
-    reader = _find(format or detect(text))
-    letters = {"A": A, "B": B} if isinstance(reader, Inspire) else {}
-    return reader.parse(text, read_layout(source), **letters)
-
-
-def _find(format: str) -> Format:
-    if format not in FORMATS:
-        raise ValueError(f"{format!r} is not a format of block weights. Expected one of {', '.join(FORMATS)}.")
-    return FORMATS[format]
-
-
-TEXTS.update(write=write, parse=parse)
+    return read(text, read_layout(source), format, {"A": A, "B": B})

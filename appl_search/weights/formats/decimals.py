@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
+
+from ..registry import shortened
 
 DEFAULT_DIGITS, MOST_DIGITS = 3, 8
 
 _PLAIN = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
-_ANY = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_ANY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
 def write_number(value: float, digits: int = DEFAULT_DIGITS, trim: bool = True) -> str:
@@ -31,5 +34,8 @@ def read_number(text: str, what: str, plain: bool = False) -> float:
     """
     text = text.strip()
     if not (_PLAIN if plain else _ANY).fullmatch(text):
-        raise ValueError(f"{what}: {text!r} is not a number. Expected digits as in 1, 0.5 or -0.25.")
-    return float(text)
+        raise ValueError(f"{what}: {shortened(text)} is not a number. Expected digits as in 1, 0.5 or -0.25.")
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{what}: {shortened(text)} is too large. Expected a rate, as in 1, 0.5 or -0.25.")
+    return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...loras.layout import LoraLayout
 from .plain import Plain
 
 
@@ -13,4 +14,7 @@ class ForgeNeo(Plain):
 
     name = "forge-neo"
     label = "Forge Neo (lora-block-weight-neo): 26 numbers"
-    places = ("BASE", *(f"IN{i:02}" for i in range(12)), "MID", *(f"OUT{i:02}" for i in range(12)))
+    order = 70
+
+    def places(self, layout: LoraLayout) -> tuple[str, ...]:
+        return ("BASE", *(f"IN{i:02}" for i in range(12)), "MID", *(f"OUT{i:02}" for i in range(12)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .base import title
 from .decimals import DEFAULT_DIGITS, read_number
@@ -21,6 +21,8 @@ class Impact(Inspire):
 
     name = "impact"
     label = "Impact Pack, Easy-Use: tag for a wildcard prompt"
+    order = 40
+    has_mark = True
     #: Besides the tag's own signs those that a wildcard prompt replaces before it looks for tags.
     forbidden = re.compile(r"[:<>{}\r\n]|__.+__")
 
@@ -38,6 +40,12 @@ class Impact(Inspire):
             elif item.strip():
                 vector = item
         return super().parse(vector, layout, **letters)
+
+    def matches(self, text: str, layout: LoraLayout) -> bool:
+        return "LBW=" in text
+
+    def unused(self, text: str, layout: LoraLayout) -> list[float]:
+        return []
 
     def warnings(self, weights: BlockWeights) -> list[str]:
         return name_warnings(weights.name, self.forbidden)

@@ -6,27 +6,30 @@ Source of the rules: ``inspire/lora_block_weight.py`` of ComfyUI-Inspire-Pack (S
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 
-from ...architectures.blocks import BASE, BLOCK_NAMES, MID, NUM_BLOCKS, block_of_group
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .base import shortened, title
 from .decimals import read_number, write_number
+from .plain import preset_hint
 
 #: A shorter vector is taken for the name of a preset.
 LEAST = 12
 #: What the letters A and B stand for unless the node's widgets say otherwise; a and b are half of it.
 LETTER_A, LETTER_B = 4.0, 1.0
+#: No program has vectors of more values; Inspire itself would go on.
+_MOST = 100
 _RANDOM = frozenset("RrUu")
 
 _SECTIONS = ("input_blocks", "middle_block", "output_blocks")
+_BASE = 0
 
 
 def unet_groups(layout: LoraLayout, section: str) -> list[str]:
     """The parts of a section ("input_blocks") that the LoRA has keys for, in order."""
-    groups = (f"{section}.{number}" for number in range(9))
-    return [group for group in groups if layout.groups.get(group, 0)]
+    groups = [group for group, count in layout.groups.items() if count and group.startswith(f"{section}.")]
+    return sorted(groups, key=lambda group: int(group.partition(".")[2]))
 
 
 def positions(layout: LoraLayout) -> list[list[str]]:
@@ -51,8 +54,8 @@ def positions(layout: LoraLayout) -> list[list[str]]:
 
 def write_vector(weights: BlockWeights, digits: int) -> str:
     """The vector of these rates; groups that share a position get theirs once per key, separated by spaces."""
-    keys = weights.layout.groups
-    entries = [write_number(weights.values[BASE], digits)]
+    keys, block_of_group = weights.layout.groups, weights.layout.architecture.block_of_group
+    entries = [write_number(weights.values[_BASE], digits)]
     for groups in positions(weights.layout):
         rates: list[str] = []
         for group in groups:
@@ -67,42 +70,47 @@ def read_vector(text: str, layout: LoraLayout, letters: Mapping[str, float], sur
     """The rates of a vector. ``letters``: values of A and B. ``surplus``: more values than positions are all right.
 
     Raises ValueError for another number of values than this LoRA has positions for (or at least 12), for a random
-    rate, and where keys of one of our 20 blocks get different rates.
+    rate, and where keys of one of our blocks get different rates.
     """
     entries = text.split(",")
-    places = [["BASE"], *positions(layout)]
-    enough = len(entries) >= max(len(places), LEAST)
+    places, blocks = [["BASE"], *positions(layout)], layout.architecture.blocks
+    enough = max(len(places), LEAST) <= len(entries) <= _MOST
     if not enough or (len(entries) > len(places) >= LEAST and not surplus):
         raise ValueError(
-            f"{title(layout)}: {_expected(places)}; got {len(entries)}: {shortened(text)}. "
-            "Give a number for each of these, or all 20 blocks as format 'plain'."
+            f"{title(layout)}: {_expected(places, layout)}; got {len(entries)}: {shortened(text)}. "
+            f"Give a number for each of these, or all {len(blocks)} blocks as format 'plain'.{preset_hint(text)}"
         )
     letters = {**letters, **{letter.lower(): value / 2 for letter, value in letters.items()}}
     places += [[]] * (len(entries) - len(places))
     numbers = [
-        _read_entry(entry, letters, f"{title(layout)}, {_name(groups)}")
+        _read_entry(entry, letters, f"{title(layout)}, {_name(groups, layout)}")
         for entry, groups in zip(entries, places, strict=True)
     ]
     rates: dict[int, dict[tuple[str, float], None]] = {}
     for groups, given in zip(places[1:], numbers[1:], strict=True):
         keys = [group for group in groups for _ in range(layout.groups[group])]
         for group, rate in zip(keys, chain(given, repeat(given[-1])), strict=False):
-            rates.setdefault(block_of_group(group), {})[group, rate] = None
-    values = [0.0] * NUM_BLOCKS
-    values[BASE] = numbers[0][0]  # of a sub-vector Inspire uses the first number there
+            rates.setdefault(layout.architecture.block_of_group(group), {})[group, rate] = None
+    values = [0.0] * len(blocks)
+    values[_BASE] = numbers[0][0]  # of a sub-vector Inspire uses the first number there
     for block, found in rates.items():
         values[block] = _only_rate(block, found, layout)
     return BlockWeights(layout, tuple(values))
+
+
+def unused_numbers(text: str, layout: LoraLayout) -> list[float]:
+    """The padding of a vector of plain numbers that :func:`read_vector` reads."""
+    return [read_number(entry, "padding") for entry in text.split(",")[1 + len(positions(layout)) :]]
 
 
 def _only_rate(block: int, found: Iterable[tuple[str, float]], layout: LoraLayout) -> float:
     """The rate of a block from the (group, rate) pairs of its keys."""
     first, *others = dict.fromkeys(rate for _, rate in found)
     if others:
-        parts = ", ".join(f"{group} {rate:g}" for group, rate in found)
+        parts = ", ".join(f"{group} {rate:g}" for group, rate in islice(found, 4))
         raise ValueError(
-            f"{title(layout)}: the vector gives {BLOCK_NAMES[block]} different rates ({parts}), and here a block has "
-            "one. Write one number for all of it."
+            f"{title(layout)}: the vector gives {layout.architecture.blocks[block]} different rates ({parts}), and here "
+            "a block has one. Write one number for all of it."
         )
     return first
 
@@ -116,16 +124,16 @@ def _read_entry(entry: str, letters: Mapping[str, float], what: str) -> list[flo
     return rates
 
 
-def _name(groups: list[str]) -> str:
+def _name(groups: list[str], layout: LoraLayout) -> str:
     blocks = []
     for group in groups:
-        block = block_of_group(group)
-        blocks.append(f"MID ({group})" if block == MID else BLOCK_NAMES[block])
+        name = layout.architecture.blocks[layout.architecture.block_of_group(group)]
+        blocks.append(f"{name} ({group})" if group.startswith("middle_block.") else name)
     return "+".join(blocks) or "padding"
 
 
-def _expected(places: list[list[str]]) -> str:
-    names = ", ".join(_name(groups) for groups in places)
+def _expected(places: list[list[str]], layout: LoraLayout) -> str:
+    names = ", ".join(_name(groups, layout) for groups in places)
     if len(places) < LEAST:
         return f"expected {LEAST} values or more: {names}, and padding"
     return f"expected {len(places)} values: {names}"

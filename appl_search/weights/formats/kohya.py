@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ...loras.files import LoraLayout
+from ...architectures import DEFAULT
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .base import shortened, title
 from .decimals import DEFAULT_DIGITS
@@ -21,15 +22,25 @@ class Kohya(Plain):
 
     name = "kohya"
     label = "sd-scripts (train_network_appl_weights.py): printed line"
+    order = 90
+    has_mark = True
 
     def write(self, weights: BlockWeights, digits: int = DEFAULT_DIGITS) -> str:
         return f"Network 0 weights: {self.write_rates(weights, digits, trim=False)}"
 
-    def parse(self, text: str, layout: LoraLayout) -> BlockWeights:
+    def warnings(self, weights: BlockWeights) -> list[str]:
+        if weights.layout.architecture == DEFAULT:
+            return []
+        return [f"That program is for {DEFAULT.label} only: it prints no such line for {weights.layout.architecture.label}."]
+
+    def matches(self, text: str, layout: LoraLayout) -> bool:
+        return _LINE.search(text) is not None
+
+    def rates_in(self, text: str, layout: LoraLayout) -> dict[str, float]:
         lines = _LINE.findall(text)
         if len(lines) != 1:
             raise ValueError(
                 f"{title(layout)}: expected one line 'Network 0 weights: ...', got {len(lines)} in {shortened(text)}. "
                 "Give the last one of this LoRA alone."
             )
-        return super().parse(lines[0], layout)
+        return super().rates_in(lines[0], layout)

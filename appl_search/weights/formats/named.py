@@ -6,15 +6,15 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 
-from ...architectures.blocks import BLOCK_NAMES, block_index
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .base import Format, shortened, title
 from .decimals import DEFAULT_DIGITS, read_number, write_number
 
 _COLUMNS = ("block", "present", "rate", "standard_error")
+_Named = list[tuple[str, str]]
 
 
 class Json(Format):
@@ -22,6 +22,7 @@ class Json(Format):
 
     name = "json"
     label = "JSON"
+    order = 100
 
     def write(self, weights: BlockWeights, digits: int = DEFAULT_DIGITS) -> str:
         data = weights.to_dict()
@@ -31,62 +32,118 @@ class Json(Format):
 
     def parse(self, text: str, layout: LoraLayout) -> BlockWeights:
         try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
+            # Numbers stay text: each has its own way to be too long for Python.
+            data = json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_Object)
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{title(layout)}: {shortened(text)} is not JSON ({error}).") from error
-        rates = data.get("block_weights") if isinstance(data, dict) else None
-        if not isinstance(rates, dict) or not isinstance(data.get("stderr", {}), dict):
+        family = data.get("architecture", layout.architecture.name) if isinstance(data, _Object) else layout.architecture.name
+        if family != layout.architecture.name:
+            raise ValueError(f"{title(layout)}: the JSON is for {shortened(str(family))}, and this LoRA is for {layout.architecture.label}.")
+        rates = data.get("block_weights") if isinstance(data, _Object) else None
+        errors = data.get("stderr", _Object([])) if isinstance(data, _Object) else None
+        if not isinstance(rates, _Object) or not isinstance(errors, _Object):
             raise ValueError(
                 f'{title(layout)}: expected JSON like {{"block_weights": {{"BASE": 1, "IN04": 0.5}}}}, '
                 f"got {shortened(text)}."
             )
-        return _from_names(_as_text(rates), _as_text(data.get("stderr", {})), layout)
+        return _from_names(rates.as_text(), errors.as_text(), layout)
+
+    def matches(self, text: str, layout: LoraLayout) -> bool:
+        return text.lstrip().startswith("{")
+
+
+class _Object:
+    """An object of JSON with all that it says, a name twice too."""
+
+    def __init__(self, pairs: list[tuple[str, object]]):
+        self._pairs = pairs
+
+    def get(self, name: str, default: object = None) -> object:
+        return dict(self._pairs).get(name, default)
+
+    def as_text(self) -> _Named:
+        return [(name, type(value).__name__ if isinstance(value, (list, _Object)) else str(value)) for name, value in self._pairs]
 
 
 class Csv(Format):
-    """A table of the 20 blocks with a header, for spreadsheets."""
+    """A table of all blocks with a header, for spreadsheets."""
 
     name = "csv"
     label = "Table (CSV)"
+    order = 110
 
     def write(self, weights: BlockWeights, digits: int = DEFAULT_DIGITS) -> str:
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(_COLUMNS)
-        columns = (BLOCK_NAMES, weights.present, weights.values, weights.stderr)
+        columns = (weights.blocks, weights.present, weights.values, weights.stderr)
         for block, there, rate, error in zip(*columns, strict=True):
-            known = "" if math.isnan(error) else _error(error)
-            table.writerow((block, str(there).lower(), write_number(rate, digits), known))
+            table.writerow((block, str(there).lower(), write_number(rate, digits), _error(error)))
         return text.getvalue()
 
     def parse(self, text: str, layout: LoraLayout) -> BlockWeights:
-        rows = list(csv.DictReader(io.StringIO(text.strip())))
-        if not rows or not {"block", "rate"} <= rows[0].keys():
-            raise ValueError(
-                f"{title(layout)}: expected a table whose first line is {','.join(_COLUMNS)!r} (the columns block and "
-                f"rate are needed), got {shortened(text)}."
-            )
-        rates = {row["block"] or "": row["rate"] or "" for row in rows}
-        errors = {row["block"] or "": error for row in rows if (error := row.get("standard_error"))}
+        lines = csv.reader(io.StringIO(text.strip(), newline=None))  # None: \r alone ends a line too
+        try:
+            header = next(lines, [])
+            if not {"block", "rate"} <= set(header):
+                raise ValueError(
+                    f"{title(layout)}: expected a table whose first line is {','.join(_COLUMNS)!r} (the columns block and "
+                    f"rate are needed), got {shortened(text)}."
+                )
+            rows = _rows(lines, header, layout)
+        except csv.Error as error:
+            raise ValueError(f"{title(layout)}: {shortened(text)} cannot be read as a table ({error}).") from error
+        rates = [(row["block"], row.get("rate", "")) for row in rows]
+        errors = [(row["block"], row["standard_error"]) for row in rows if row.get("standard_error")]
         return _from_names(rates, errors, layout)
+
+    def matches(self, text: str, layout: LoraLayout) -> bool:
+        return text.lstrip().startswith("block,")
+
+
+def _rows(lines: Iterable[list[str]], header: list[str], layout: LoraLayout) -> list[dict[str, str]]:
+    """Each line's fields by their columns, without empty lines.
+
+    Raises ValueError for more fields than columns, for what looks like a decimal comma ("0,5" with a whole number as
+    standard error: :func:`_error` writes none), and for more lines than there are blocks.
+    """
+    rows: list[dict[str, str]] = []
+    for line in filter(None, lines):
+        row = dict(zip(header, line))
+        where = f"{title(layout)}, line {shortened(','.join(line))}"
+        whole = row.get("rate", "").strip().lstrip("+-").isdigit() and row.get("standard_error", "").strip("0").isdigit()
+        if len(line) > len(header) or whole:
+            raise ValueError(f"{where} of the table: expected a decimal point and {len(header)} fields ({shortened(','.join(header))}).")
+        rows.append({"block": "", **row})
+        if len(rows) > len(layout.present):
+            raise ValueError(f"{where}: the table has more lines than there are blocks, expected {len(layout.present)} at most.")
+    return rows
 
 
 def _error(error: float) -> str:
-    return f"{error:.3g}"
+    """A standard error with three significant digits and never as a whole number, "" where there is none."""
+    if math.isnan(error):
+        return ""
+    text = f"{error:.3g}"
+    return f"{text}.0" if text.isdigit() else text
 
 
-def _as_text(rates: Mapping[str, object]) -> dict[str, str]:
-    return {block: str(rate) for block, rate in rates.items()}
-
-
-def _from_names(rates: Mapping[str, str], errors: Mapping[str, str], layout: LoraLayout) -> BlockWeights:
-    values, stderr = dict.fromkeys(BLOCK_NAMES, 0.0), dict.fromkeys(BLOCK_NAMES, math.nan)
-    for numbers, given in ((values, rates), (stderr, errors)):
-        for block, text in given.items():
-            name = BLOCK_NAMES[block_index(block)]
-            numbers[name] = read_number(text, f"{title(layout)}, {name}")
-    named = {block_index(block) for block in rates}
-    missing = [name for i, name in enumerate(BLOCK_NAMES) if layout.present[i] and i not in named]
+def _from_names(rates: _Named, errors: _Named, layout: LoraLayout) -> BlockWeights:
+    values, stderr = _by_block(rates, layout), _by_block(errors, layout)
+    missing = [name for i, name in enumerate(layout.architecture.blocks) if layout.present[i] and i not in values]
     if missing:
         raise ValueError(f"{title(layout)}: no rate for {', '.join(missing)}. Expected one for each block that it has.")
-    return BlockWeights(layout, tuple(values.values()), tuple(stderr.values()))
+    blocks = range(len(layout.present))
+    return BlockWeights(
+        layout, tuple(values.get(block, 0.0) for block in blocks), tuple(stderr.get(block, math.nan) for block in blocks)
+    )
+
+
+def _by_block(named: _Named, layout: LoraLayout) -> dict[int, float]:
+    architecture, numbers = layout.architecture, {}
+    for word, text in named:
+        block = architecture.block_index(word[:40])  # an error shows no more of it
+        if block in numbers:
+            raise ValueError(f"{title(layout)}: {architecture.blocks[block]} is there twice. Expected one rate for each block.")
+        numbers[block] = read_number(text, f"{title(layout)}, {architecture.blocks[block]}")
+    return numbers

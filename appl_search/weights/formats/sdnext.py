@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...architectures.blocks import UNET_OTHER
+from ...architectures import UNET_OTHER
+from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .a1111 import A1111Tag
 from .tags import name_warnings
@@ -13,12 +14,18 @@ class SdNext(A1111Tag):
 
     name = "sdnext"
     label = "SD.Next: tag for the prompt"
+    order = 80
+    unnamed = 1.0
+
+    def matches(self, text: str, layout: LoraLayout) -> bool:
+        return False  # the same text as A1111's tag, which more people have
 
     def warnings(self, weights: BlockWeights) -> list[str]:
         found = name_warnings(weights.name, self.forbidden)
-        if weights.layout.groups.get(UNET_OTHER, 0) and weights["BASE"] != weights["OUT08"]:
+        last, rate = weights.blocks[-1], weights.values[-1]
+        if weights.layout.groups.get(UNET_OTHER, 0) and weights["BASE"] != rate:
             found.append(
-                "The U-Net's conv_norm_out and conv_out follow OUT08 there, not BASE: if "
-                f"{weights.name!r} has keys for them, they get {weights['OUT08']:g} instead of {weights['BASE']:g}."
+                f"The U-Net's conv_norm_out and conv_out follow {last} there, not BASE: if "
+                f"{weights.name!r} has keys for them, they get {rate:g} instead of {weights['BASE']:g}."
             )
         return found

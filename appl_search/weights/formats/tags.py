@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from ...loras.files import LoraLayout
+from ...loras.layout import LoraLayout
 from .base import shortened, title
 
-_TAG = re.compile(r"<lora:([^>]*)>")
+_TAG = re.compile(r"<lora:([^<>]*)>")
 _ONE = re.compile(r"\s*1(\.0*)?\s*")
 
 
@@ -33,7 +33,7 @@ def read_tag(text: str, keyword: str, layout: LoraLayout) -> str:
     for field in tags[0][1:]:
         if field not in values and not _ONE.fullmatch(field):
             raise ValueError(
-                f"{title(layout)}: {field!r} in the tag changes the rates. Expected nothing but strengths of 1 and "
+                f"{title(layout)}: {shortened(field)} in the tag changes the rates. Expected nothing but strengths of 1 and "
                 f"{marker}: set it to 1 or take it out, or give the numbers alone."
             )
     return values[0].removeprefix(marker)
@@ -44,4 +44,4 @@ def name_warnings(name: str, forbidden: re.Pattern[str]) -> list[str]:
     found = "".join(dict.fromkeys(forbidden.findall(name)))
     if not found:
         return []
-    return [f"The name {name!r} has {found!r}, which a <lora:...> tag cannot carry. Rename the file to use it."]
+    return [f"The name {shortened(name)} has {shortened(found)}, which a <lora:...> tag cannot carry. Rename the file to use it."]

@@ -1,0 +1,165 @@
+"""What a search looks at: which picture, at which noise level, with which noise; the same for the same seed everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+#: Draws of different purposes have nothing in common, whatever the seed.
+SEARCH, VALIDATION, CHECK = "search", "validation", "check"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """One batch of samples.
+
+    ``numbers``: of the samples, counted over the whole search. ``indices`` [b]: of the pictures. ``levels`` [b], fp64 in 0..1: how noisy, from the least to the most; the host's
+    schedule maps them to its noise levels. ``noise``, ``probes``: b tensors of the picture's shape each, of the noise
+    and of the random outputs that a method may probe with.
+    """
+
+    numbers: Sequence[int]
+    indices: Tensor
+    levels: Tensor
+    noise: Sequence[Tensor]
+    probes: Sequence[Tensor]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def of(self, rows: Sequence[int]) -> Draw:
+        """These rows alone, in this order."""
+        rows = list(rows)
+        return Draw(
+            numbers=[self.numbers[row] for row in rows],
+            indices=self.indices[rows],
+            levels=self.levels[rows],
+            noise=_Rows(self.noise, rows),
+            probes=_Rows(self.probes, rows),
+        )
+
+
+class _Positioned(ABC):
+    """Batches one after the other; ``position`` is all the state there is."""
+
+    def __init__(self) -> None:
+        self.position = 0
+
+    @abstractmethod
+    def current(self) -> Draw | None:
+        """The batch at the position; None at the end."""
+
+    @abstractmethod
+    def advance(self) -> None:
+        """On to the next batch."""
+
+    def __iter__(self) -> Iterator[Draw]:
+        while (draw := self.current()) is not None:
+            yield draw
+            self.advance()
+
+    def state_dict(self) -> dict:
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.position = state["position"]
+
+
+class Draws(_Positioned):
+    """Batches of ``batch_size`` until ``samples`` are used up; the last one may be smaller.
+
+    Everything of a sample comes from the seed and the number of the sample or of its batch, and from nothing that was
+    drawn before. ``position``: how many samples were used. Noise levels are stratified: each batch has one in each of
+    its equal parts of 0..1. Pictures come in random order, each once before any comes again. ``shapes``: of the
+    pictures' latents.
+    """
+
+    def __init__(self, shapes: Sequence[torch.Size], samples: int, batch_size: int, seed: int, purpose: str = SEARCH):
+        super().__init__()
+        self._shapes, self._samples, self._batch_size = list(shapes), samples, batch_size
+        self._seed = f"{seed}/{purpose}"
+        self._epoch, self._order = -1, []
+
+    def current(self) -> Draw | None:
+        numbers = range(self.position, min(self.position + self._batch_size, self._samples))
+        return self._draw(numbers) if numbers else None
+
+    def advance(self) -> None:
+        self.position = min(self.position + self._batch_size, self._samples)
+
+    def _draw(self, numbers: range) -> Draw:
+        generator = _generator(self._seed, "levels", numbers.start)
+        strata = torch.randperm(len(numbers), generator=generator)
+        levels = (strata + torch.rand(len(numbers), generator=generator, dtype=torch.float64)) / len(numbers)
+        indices = [self._picture(number) for number in numbers]
+        shapes = [self._shapes[index] for index in indices]
+        noise, probes = (_Noise(self._seed, kind, numbers, shapes) for kind in ("noise", "probe"))
+        return Draw(numbers=numbers, indices=torch.tensor(indices), levels=levels, noise=noise, probes=probes)
+
+    def _picture(self, number: int) -> int:
+        epoch, place = divmod(number, len(self._shapes))
+        if epoch != self._epoch:
+            self._order = torch.randperm(len(self._shapes), generator=_generator(self._seed, "order", epoch)).tolist()
+            self._epoch = epoch
+        return self._order[place]
+
+
+class RecordedDraws(_Positioned):
+    """Batches that somebody wrote down: (indices [b], timesteps [b], noise [b, 4, h, w]) each.
+
+    ``position``: how many batches were used. ``timesteps``: how many the schedule has that they were written down for.
+    """
+
+    def __init__(self, recorded: Iterable[tuple[Tensor, Tensor, Tensor]], timesteps: int, seed: int = 0):
+        super().__init__()
+        self._recorded, self._timesteps, self._seed = list(recorded), timesteps, f"{seed}/recorded"
+
+    def current(self) -> Draw | None:
+        if self.position >= len(self._recorded):
+            return None
+        indices, timesteps, noise = self._recorded[self.position]
+        first = sum(len(batch[0]) for batch in self._recorded[: self.position])
+        numbers = range(first, first + len(noise))
+        probes = _Noise(self._seed, "probe", numbers, [each.shape for each in noise])
+        levels = (torch.as_tensor(timesteps).double() + 0.5) / self._timesteps  # the middle of what maps to each
+        return Draw(numbers=numbers, indices=torch.as_tensor(indices), levels=levels, noise=list(noise), probes=probes)
+
+    def advance(self) -> None:
+        self.position += 1
+
+
+class _Noise(Sequence[Tensor]):
+    """Normal noise of samples by their numbers, made when it is asked for: nobody makes what only others need."""
+
+    def __init__(self, seed: str, kind: str, numbers: Sequence[int], shapes: Sequence[torch.Size]):
+        self._seed, self._kind, self._numbers, self._shapes = seed, kind, numbers, shapes
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+    def __getitem__(self, row: int) -> Tensor:
+        return torch.randn(self._shapes[row], generator=_generator(self._seed, self._kind, self._numbers[row]))
+
+
+class _Rows(Sequence[Tensor]):
+    """Some of the tensors of a sequence."""
+
+    def __init__(self, all_rows: Sequence[Tensor], rows: Sequence[int]):
+        self._all, self._rows = all_rows, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, row: int) -> Tensor:
+        return self._all[self._rows[row]]
+
+
+def _generator(seed: str, kind: str, number: int) -> torch.Generator:
+    """A generator of its own. torch's for the CPU looks at 32 bits of a seed only, so these depend on all of it."""
+    digest = hashlib.blake2b(f"{seed}/{kind}/{number}".encode(), digest_size=4).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big"))

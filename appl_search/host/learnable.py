@@ -1,0 +1,68 @@
+"""LoRAs on a MODEL and CLIP whose block weights are to be searched."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+from ..loras.source import LoraSource, told_apart
+from .lora_loading import LoadedLora
+from .lora_patches import add_patches
+
+_loading_order = itertools.count()
+
+
+class LearnableRate(float):
+    """A patch's strength that also says which LoRA it is to be searched for.
+
+    ComfyUI keeps a patch's strength as it is given and copies it along with the MODEL, so a MODEL
+    carries its learnable LoRAs in its ordinary patches and acts as the stock loader's everywhere.
+    """
+
+    source: LoraSource  # with the file's contents
+    order: int  # of loading, over all LoRAs of this process
+
+    def __new__(cls, value: float, source: LoraSource, order: int):
+        rate = super().__new__(cls, value)
+        rate.source, rate.order = source, order
+        return rate
+
+    def __deepcopy__(self, memo) -> LearnableRate:
+        return self
+
+
+def add_learnable(model, clip, lora: LoadedLora, rate: float):
+    """MODEL and CLIP with a LoRA that a search will find; until then it acts at strength ``rate``, where the search starts."""
+    source = replace(lora.source.loaded(), start=dict.fromkeys(lora.layout.architecture.blocks, rate))
+    learnable = LearnableRate(rate, source, next(_loading_order))
+    return add_patches(model, clip, lora.patches, lambda _: learnable)
+
+
+def split_learnable(model, clip):
+    """Takes the learnable LoRAs off a MODEL and CLIP: (model, clip, their sources in loading order).
+
+    The patchers that come back are clones; LoRAs of stock loaders stay on them. The sources' names are all different.
+    """
+    new_model = model.clone()
+    new_clip = clip.clone() if clip is not None else None
+    found = _strip(new_model)
+    if new_clip is not None:
+        found |= _strip(new_clip.patcher)
+    return new_model, new_clip, told_apart([source for _, source in sorted(found.items())])
+
+
+def _strip(patcher) -> dict[int, LoraSource]:
+    found = {}
+    for key, entries in list(patcher.patches.items()):
+        rest = [entry for entry in entries if not isinstance(entry[0], LearnableRate)]
+        if len(rest) == len(entries):
+            continue
+        found |= {entry[0].order: entry[0].source for entry in entries if isinstance(entry[0], LearnableRate)}
+        if rest:
+            patcher.patches[key] = rest
+        else:
+            del patcher.patches[key]
+    if found:
+        # A new identity, or the host would take the stripped patcher for the loaded one.
+        patcher.add_patches({})
+    return found

@@ -1,0 +1,183 @@
+"""A search that can be watched step by step, stopped after any of them, and taken up again."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from ..gradients.batch import Gradients
+from ..gradients.draws import CHECK, VALIDATION, Draw, Draws, RecordedDraws
+from ..gradients.evaluator import Evaluator, opened
+from ..gradients.task import Task
+from . import methods
+from .events import Event, SearchDiverged
+from .previews import Preview, Previewer
+from .record import Record
+from .result import SearchResult
+from .state import StateError
+from .team import Solo, Team
+from .validation import best_of
+
+#: How far predictions of the same model may be from each other, as a part of them: on another device, say.
+_SAME_MODEL = 3e-3
+
+
+@contextmanager
+def open_search(
+    task: Task, team: Team = Solo(), on_preview: Callable[[Preview], object] = lambda preview: None
+) -> Iterator[Run]:
+    """A :class:`Run` of the task, inside the ``with`` block; the models are left as they were.
+
+    ``on_preview`` is given each preview picture. Raises LoraError, ModelError and ValueError for inputs that cannot be
+    used.
+    """
+    with opened(task) as evaluator:
+        yield Run(task, evaluator, team, on_preview)
+
+
+class Run(Iterator[Event]):
+    """Iterating takes one step at a time, until the samples are used up or the method is done.
+
+    Minimises the denoising loss + settings.penalty * (sum |rate| + negative_penalty * sum over rates below 0 of
+    |rate|); kohya-ss/sd-scripts, train_network_appl_weights. A step raises :class:`SearchDiverged` for a loss that is
+    not finite, and the host's own exception when the user cancels; it has not been taken then.
+    """
+
+    def __init__(self, task: Task, evaluator: Evaluator, team: Team, on_preview: Callable[[Preview], object]):
+        self.task, self.team = task, team
+        settings, self._evaluator, self._rates = task.settings, evaluator, evaluator.rates
+        self._method = methods.create(self._rates, settings)
+        if task.draws is None:
+            self._draws = Draws(evaluator.shapes, settings.samples, settings.batch_size, settings.seed)
+        else:
+            recorded = itertools.islice(task.draws, settings.steps)
+            self._draws = RecordedDraws(recorded, evaluator.timesteps, settings.seed)
+        self._record = Record(self._rates, self._rates.layouts, settings, self._method, evaluator.prediction)
+        self._pictures = Previewer(evaluator, task.previews if team.is_main else None, on_preview)
+        self._signature: Tensor | None = None
+        self.is_between_steps = True
+
+    def __next__(self) -> Event:
+        draw = self._draws.current()
+        if draw is None or self._method.is_done():
+            raise StopIteration
+        at = self._rates.all_rates(self._method.parameters)
+        self._pictures.at(self._record.samples, at)
+        started = time.perf_counter()
+        batch = self._gradients(draw, at)
+        self._check_finite(batch, draw)
+        loss, penalty = float(batch.losses.mean()), self._penalty(at)
+        self.is_between_steps = False
+        self._method.step(batch)
+        self._record.add(loss, penalty, len(draw), time.perf_counter() - started)
+        self._draws.advance()
+        self.is_between_steps = True
+        return self._event(loss, penalty)
+
+    def result(self) -> SearchResult:
+        """What was found so far."""
+        return self._record.result(self._method.solution())
+
+    def finish(self) -> SearchResult:
+        """What the search ends with: the method's solution, or a candidate that is better on fresh draws."""
+        found = self._best()
+        result = self._record.result(found)
+        self._pictures.last(result.samples, self._rates.all_rates(found))
+        return result
+
+    def state_dict(self) -> dict:
+        """Plain tensors and numbers, from which another run of the same task goes on. Between two steps only."""
+        if not self.is_between_steps:
+            raise RuntimeError("The search was stopped in the middle of a step, so its state cannot be saved.")
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        return {**parts, "model": {"prediction": self.signature()}}
+
+    def signature(self) -> Tensor:
+        """A part of what the models predict at the start for one picture: other models or patches give another."""
+        if self._signature is None:
+            draw = Draws(self._evaluator.shapes, 1, 1, self.task.settings.seed, CHECK).current()
+            (prediction,) = self._evaluator.predictions(draw, self._rates.all_rates(self._rates.start))
+            self._signature = prediction.flatten()[:4096].clone()
+        return self._signature
+
+    def load_state_dict(self, state: dict) -> None:
+        """The inverse of :meth:`state_dict`. Raises :class:`StateError` for a state of another model."""
+        before, now = state["model"]["prediction"], self.signature()
+        if before.shape != now.shape or not (before - now).norm() <= _SAME_MODEL * now.norm():
+            raise StateError(
+                "The state is of another model: it predicted something else for the same picture. Search with the MODEL, CLIP, "
+                "VAE and patches that the state was saved with, or anew."
+            )
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict:
+        return {"method": self._method, "draws": self._draws, "record": self._record, "previews": self._pictures}
+
+    def _event(self, loss: float, penalty: float) -> Event:
+        record, settings = self._record, self.task.settings
+        return Event(
+            step=record.steps,
+            steps=settings.steps,
+            samples=record.samples,
+            total_samples=settings.samples,
+            loss=loss,
+            penalty=penalty,
+            seconds=record.seconds,
+            block_weights=record.block_weights,
+            result=self.result,
+        )
+
+    def _gradients(self, draw: Draw, rates: Tensor) -> Gradients:
+        probes = self._method.probes(len(draw))
+
+        def compute(part: Draw, rows: list[int]) -> Gradients:
+            return self._evaluator.gradients(part, rates, sum(row < probes for row in rows))
+
+        return self._shared_out(draw, compute)
+
+    def _losses(self, draw: Draw, rates: Tensor) -> Tensor:
+        def compute(part: Draw, rows: list[int]) -> Gradients:
+            nothing = torch.empty(len(rows), 0, dtype=torch.float64)
+            return Gradients(self._evaluator.losses(part, rates), nothing, nothing[:0])
+
+        return self._shared_out(draw, compute).losses
+
+    def _shared_out(self, draw: Draw, compute: Callable[[Draw, list[int]], Gradients]) -> Gradients:
+        """What the whole team computes of a batch."""
+        rows, part, failed = list(self.team.mine(len(draw))), None, None
+        try:
+            part = compute(draw.of(rows), rows)
+        except BaseException as error:
+            failed = error
+        self.team.agree(error=failed)
+        return self.team.gather(part)
+
+    def _penalty(self, rates: Tensor) -> float:
+        return self._rates.penalty(rates, self.task.settings.negative_penalty)
+
+    def _best(self) -> Tensor:
+        settings, evaluator = self.task.settings, self._evaluator
+        return best_of(
+            [self._method.solution(), *self._method.candidates()],
+            Draws(evaluator.shapes, settings.validation, settings.batch_size, settings.seed, VALIDATION),
+            lambda draw, parameters: self._losses(draw, self._rates.all_rates(parameters)),
+            lambda parameters: settings.penalty * self._penalty(self._rates.all_rates(parameters)),
+        )
+
+    def _check_finite(self, batch: Gradients, draw: Draw) -> None:
+        good = batch.losses.isfinite() & batch.gradients.isfinite().all(1)
+        if good.all():
+            return
+        row = int((~good).nonzero()[0])
+        raise SearchDiverged(
+            f"The denoising loss became {float(batch.losses[row])} (or its gradient did) at step {self._record.steps + 1}, "
+            f"timestep {self._evaluator.timestep(draw.levels[row]):.0f}, {self._evaluator.examples[int(draw.indices[row])].name}. The model "
+            "overflows there: load it in bf16 or fp32, or set bounds on the rates. The last good block weights are kept.",
+            self.result(),
+        )
