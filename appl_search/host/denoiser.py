@@ -10,7 +10,7 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
-from . import options
+from . import compat, options
 from .architectures import architecture_of
 from .attention import check_override, use_differentiable
 from .errors import ModelError
@@ -46,7 +46,7 @@ class Denoiser:
         """
         patcher = self.patcher
         use_differentiable(undo)
-        if hasattr(patcher, "pre_run"):  # ComfyUI since December 2024
+        if compat.HAS_CALLBACKS:
             undo.put(vars(self.model), "current_patcher", patcher)
             undo.call(patcher.cleanup)
             patcher.pre_run()
