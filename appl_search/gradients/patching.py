@@ -52,11 +52,15 @@ class Patched:
         }
 
     def _patched_forward(self, module: nn.Module, deltas: LayerDeltas) -> Callable:
-        plain = module.forward
+        plain, unknown = module.forward, autograd.is_own_kind(module)
 
         def forward(x: Tensor, *args, **kwargs) -> Tensor:
+            nonlocal unknown
             if self._strengths is None:
                 return plain(x, *args, **kwargs)
+            if unknown:
+                autograd.check_weight(module, plain, x)
+                unknown = False
             return _PatchedLayer.apply(x, *self._gathered[deltas.rates], module, deltas)
 
         return forward

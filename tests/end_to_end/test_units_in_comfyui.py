@@ -12,7 +12,7 @@ from tests.end_to_end.comfy_server import ComfyInstall
 
 FOLDER = Path(__file__).resolve().parents[1]
 TESTS = (
-    "test_adapters.py", "test_bake.py", "test_memory.py", "test_nothing_changes.py", "test_patches.py",
+    "test_adapters.py", "test_bake.py", "test_memory.py", "test_nothing_changes.py", "test_own_layers.py", "test_patches.py",
     "test_published_program.py",
 )  # fmt: skip
 
