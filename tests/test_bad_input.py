@@ -155,6 +155,16 @@ def test_latent_of_another_kind_of_vae():
         TrainingSet.from_latents({"samples": torch.zeros(1, 16, 8, 8)}, [[torch.zeros(1, 77, 64), {"pooled_output": 0}]])
 
 
+@pytest.mark.parametrize(
+    "context, pooled, message",
+    [(32, 32, "context of a conditioning has 32 channels, the MODEL expects 64"), (64, 48, "sizes of a conditioning has 1584 .* 1568")],
+)
+def test_conditioning_of_another_kind_of_clip(context, pooled, message):
+    conditioning = [[torch.zeros(1, 77, context), {"pooled_output": torch.zeros(1, pooled)}]]
+    with pytest.raises(ModelError, match=message):
+        run(training_set=TrainingSet.from_latents({"samples": torch.zeros(1, 4, 8, 8)}, conditioning))
+
+
 def test_images_without_vae_or_clip():
     images = TrainingSet.from_images(torch.zeros(1, 64, 64, 3), "a cat")
     with pytest.raises(ModelError, match="need a VAE"):

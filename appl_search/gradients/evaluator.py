@@ -195,6 +195,11 @@ class TextConditioning:
         return self._denoiser.conds(context, pooled, example.sizes, example.latent.shape)
 
 
+def _encode_image(vae, pixels: Tensor) -> Tensor:
+    device.check_interrupted()  # there may be many pictures
+    return conditioning.encode_image(vae, pixels)
+
+
 def _weights_of(examples: Sequence[Example]) -> Tensor:
     """How much each element of each example counts in its loss, [b, 1, h, w]; without masks [b, 1, 1, 1]."""
     weights = torch.tensor([example.weight for example in examples])[:, None, None, None]
@@ -229,7 +234,7 @@ def opened(task: Task) -> Iterator[Evaluator]:
         with torch.no_grad():
             examples = encode(
                 task.images,
-                lambda pixels: conditioning.encode_image(vae, pixels),
+                lambda pixels: _encode_image(vae, pixels),
                 lambda caption, max_tokens: conditioning.encode_caption(clip, caption, max_tokens),
                 task.settings.seed,
             )

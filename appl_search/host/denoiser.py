@@ -10,9 +10,10 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
-from . import options
+from . import compat, options
 from .architectures import architecture_of
 from .attention import check_override, use_differentiable
+from .errors import ModelError
 from .schedule import Schedule
 from .undo import Undo
 
@@ -45,7 +46,7 @@ class Denoiser:
         """
         patcher = self.patcher
         use_differentiable(undo)
-        if hasattr(patcher, "pre_run"):  # ComfyUI since December 2024
+        if compat.HAS_CALLBACKS:
             undo.put(vars(self.model), "current_patcher", patcher)
             undo.call(patcher.cleanup)
             patcher.pre_run()
@@ -78,14 +79,26 @@ class Denoiser:
         """What the host gives the U-Net of one conditioning: context [1, tokens, c], pooled [1, c], and sizes in pixels.
 
         ``sizes``: width, height, crop_w, crop_h, target_width, target_height, as ComfyUI names them; ``latent_shape``
-        [4, h, w]. Differentiable in ``context`` and ``pooled``.
+        [4, h, w]. Differentiable in ``context`` and ``pooled``. Raises :class:`ModelError` for widths that the MODEL has not.
         """
         given = {"cross_attn": context, "pooled_output": pooled, **sizes, "model_conds": {}}
         noise = torch.zeros(1, *latent_shape)
         (made,) = comfy.samplers.encode_model_conds(
             self.model.extra_conds, [given], noise, noise.device, "positive", latent_image=noise, denoise_mask=None, seed=None
         )
-        return made["model_conds"]
+        conds = made["model_conds"]
+        self._check_widths(conds)
+        return conds
+
+    def _check_widths(self, conds: ModelConds) -> None:
+        """Raises :class:`ModelError` for conditioning of another kind of model."""
+        config = self.model.model_config.unet_config
+        for name, what, expected in (("c_crossattn", "context", "context_dim"), ("y", "pooled output with sizes", "adm_in_channels")):
+            if name in conds and (width := conds[name].cond.shape[-1]) != config[expected]:
+                raise ModelError(
+                    f"The {what} of a conditioning has {width} channels, the MODEL expects {config[expected]}. Use the CLIP of a "
+                    "checkpoint of its kind."
+                )
 
     def __call__(self, noisy: Tensor, sigma: Tensor, conds: Sequence[ModelConds]) -> Tensor:
         """The network's prediction (:attr:`Schedule.prediction`) [b, 4, h, w], in fp32.

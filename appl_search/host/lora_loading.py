@@ -59,11 +59,7 @@ def load(source: LoraSource, model, clip) -> LoadedLora:
         if key in shapes and architecture.group_of_key(key) is not None
     }
     if not patches:
-        shown = ", ".join(map(cut, list(file.tensors)[:3]))
-        why = f"It is for another architecture than {labels()}." if not left_out else _flat_scale_note(left_out)
-        raise LoraError(
-            f"LoRA file {source.path}: none of its {len(file.tensors)} keys is a key of this MODEL or CLIP (it has {shown}). {why}"
-        )
+        raise _nothing_loaded(file, left_out, names)
     for key, patch in patches.items():
         if not patch.fits(shapes[key]):
             raise misfit(source, key, patch, shapes[key])
@@ -72,6 +68,18 @@ def load(source: LoraSource, model, clip) -> LoadedLora:
         groups[TEXT_ENCODERS] = whole.groups[TEXT_ENCODERS]
     notes = _notes(source, architecture, patches, left_out, clip)
     return LoadedLora(source, replace(whole, groups=dict(groups)), patches, tuple(notes))
+
+
+def _nothing_loaded(file: LoraFile, left_out: list[str], names: Mapping[str, str]) -> LoraError:
+    what = f"LoRA file {file.path}: none of its {len(file.tensors)} keys"
+    if left_out:
+        return LoraError(f"{what} can be applied. {_flat_scale_note(left_out)}")
+    if names:
+        return LoraError(f"{what} can be applied: this ComfyUI knows no such adapter for {cut(next(iter(names)))}.")
+    shown = ", ".join(cut(key, 80) for key in list(file.tensors)[:2])
+    return LoraError(
+        f"{what} is a key of this MODEL or CLIP (it has {shown}). It is for another architecture than {labels()}."
+    )
 
 
 def _for_another_model(source: LoraSource, meant: Architecture, found: Architecture) -> LoraError:

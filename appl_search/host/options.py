@@ -8,6 +8,7 @@ import comfy.sampler_helpers
 import torch
 from torch import Tensor
 
+from . import compat
 from .errors import ModelError
 from .naming import name_of
 
@@ -19,7 +20,7 @@ def sampling_options(patcher) -> dict:
     """The model options that ComfyUI's sampler would use; the MODEL's own are left alone."""
     options = _copied(patcher.model_options)
     transformer = options.setdefault("transformer_options", {})
-    if hasattr(comfy.sampler_helpers, "prepare_model_patcher"):  # ComfyUI since December 2024: wrappers and callbacks
+    if compat.HAS_CALLBACKS:
         comfy.sampler_helpers.prepare_model_patcher(patcher, {"positive": []}, options)
     for by_key in transformer.get("wrappers", {}).values():
         for key in _ONLY_FASTER:

@@ -14,7 +14,10 @@ from .subset import CAPTION_EXTENSIONS, Subset
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    try:
+        import tomli as tomllib
+    except ModuleNotFoundError:
+        tomllib = None  # said when a file is to be read
 
 #: The trainers' names of options, and ours. Of each the innermost table that has it counts.
 NAMES = {
@@ -73,6 +76,7 @@ def read_subsets(path: Path, options: TrainingOptions) -> tuple[list[Subset], li
     Paths are taken from the file's own folder. Raises ValueError with the file, the table and the option for what
     cannot be read or served.
     """
+    _expect(tomllib is not None, f"{path} needs the package tomli to be read by Python 3.10: pip install tomli.")
     try:
         data = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .captions import check_caption, first_line, one_for_each
+from .captions import check_caption, first_line, one_for_each, weighs_words
 from .conditioning import example
 from .frames import Frame
 from .options import TrainingOptions
@@ -45,6 +45,17 @@ class TrainingSet:
         return (
             f"{len(far)} of {len(pictures)} images {'is' if len(far) == 1 else 'are'} far from the 1024x1024 pixels that SDXL "
             f"was trained at; the first of them has {width}x{height}. Training Options can bring images to that size."
+        )
+
+    @property
+    def bracket_note(self) -> str | None:
+        """What to say of captions in which brackets weigh words: kohya's trainers read them as text."""
+        weighing = [item for item in self.items if isinstance(item, Picture) and weighs_words(item.version().prompt)]
+        if not weighing:
+            return None
+        return (
+            f"Brackets weigh words in {len(weighing)} of {len(self.items)} captions, as in ComfyUI's prompts. With literal in Training "
+            "Options they are text, as for kohya's trainers."
         )
 
     def epoch(self) -> list[int]:

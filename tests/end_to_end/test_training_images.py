@@ -83,9 +83,9 @@ def test_a_folder_outside_is_refused_before_anything_is_read(client: ComfyClient
 
 
 def test_the_nodes_in_the_page(canvas_page: ComfyPage, dataset: str, pictures: Path):
-    canvas_page.reload()  # the list of folders
+    canvas_page.js("app.refreshComboInNodes()")  # the list of folders
     canvas_page.load_without_search(of_training_images(dataset))
     assert canvas_page.errors == []
-    camera.clear_the_view(canvas_page)
-    for node in ("ApplSearchTrainingFolder", "ApplSearchTrainingLatents", "ApplSearchTrainingOptions"):
-        camera.help_picture(canvas_page, pictures, node, [node])
+    with camera.clear_view(canvas_page):
+        for node in ("ApplSearchTrainingFolder", "ApplSearchTrainingLatents", "ApplSearchTrainingOptions"):
+            camera.help_picture(canvas_page, pictures, node, [node])

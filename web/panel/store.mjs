@@ -33,6 +33,7 @@
  * @property {boolean} finishing the user asked for an early end
  * @property {boolean} cutOff by an error or Cancel
  * @property {Sheet|null} [previews]
+ * @property {string[]} [warnings] of the run that ended it, for instance that it could not be saved
  * @property {string} [file] below output/block_weights
  * @property {number|null} [seed]
  * @property {number|null} [chosen] penalty of the node's outputs, null for the one searched with
