@@ -98,13 +98,13 @@ def test_cancel_goes_through_and_keeps_what_was_found(node, folders, learnable, 
     import comfy.model_management as management
 
     before = {key: list(entries) for key, entries in learnable.patches.items()}
-    answers = iter([False] * 3 + [True] * 99)
+    answers = iter([False] * 7 + [True] * 99)  # four of them while the gradient is checked
 
-    def cancelled_at_the_fourth_question():
+    def cancelled_at_the_eighth_question():
         if next(answers):
             raise management.InterruptProcessingException()
 
-    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", cancelled_at_the_fourth_question)
+    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", cancelled_at_the_eighth_question)
     with pytest.raises(management.InterruptProcessingException):
         run(node, learnable, training_set, samples=100)
     (result,) = saved(folders).values()
