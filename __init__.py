@@ -10,11 +10,16 @@ from .nodes.results import LoadResult, SaveResult
 from .nodes.search import SearchBlockWeights
 from .nodes.settings import AdvancedSettings
 from .nodes.strings import BlockWeightsToString
-from .nodes.training_images import TrainingImages
+from .nodes.training_folder import TrainingImagesFromFolder
+from .nodes.training_images import TrainingImages, TrainingLatents
+from .nodes.training_options import TrainingImageOptions
 
 NODE_CLASS_MAPPINGS = {
     "ApplSearchLoadLora": LoadLearnableLora,
     "ApplSearchTrainingImages": TrainingImages,
+    "ApplSearchTrainingFolder": TrainingImagesFromFolder,
+    "ApplSearchTrainingLatents": TrainingLatents,
+    "ApplSearchTrainingOptions": TrainingImageOptions,
     "ApplSearchSettings": AdvancedSettings,
     "ApplSearchPreviews": SearchPreviews,
     "ApplSearchRun": SearchBlockWeights,
@@ -32,6 +37,9 @@ NODE_CLASS_MAPPINGS = {
 NODE_DISPLAY_NAME_MAPPINGS = {
     "ApplSearchLoadLora": "Load LoRA (Learnable Blocks)",
     "ApplSearchTrainingImages": "Training Images",
+    "ApplSearchTrainingFolder": "Training Images from Folder",
+    "ApplSearchTrainingLatents": "Training Latents",
+    "ApplSearchTrainingOptions": "Training Options",
     "ApplSearchSettings": "Search Settings (Advanced)",
     "ApplSearchPreviews": "Search Previews",
     "ApplSearchRun": "Search LoRA Block Weights",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..appl_search import SearchResult
 from .support.common import BLOCK_WEIGHTS, CATEGORY, shown
-from .support.files import FOLDER, load_result, result_folder, result_names, save_result
+from .support.files import FOLDER, inside, load_result, result_folder, result_names, save_result
 from .support.matching import check_files
 from .support.summary import summary
 
@@ -56,7 +56,7 @@ class LoadResult:
 
     @classmethod
     def IS_CHANGED(cls, file: str) -> int:
-        return (result_folder() / file).stat().st_mtime_ns
+        return inside(result_folder(), file, ".json").stat().st_mtime_ns
 
     def load(self, file: str) -> dict:
         result = load_result(file)

@@ -27,6 +27,7 @@ from .support.summary import summary
 from .support.widgets import given, widgets
 
 AS_SEARCHED = -1.0
+_AFTER_A_FAILURE = "They are in the node's outputs: mend the folder and connect Save Block Weights, which needs no new search."
 
 routes.register()  # for the node's panel on the page
 
@@ -101,7 +102,9 @@ class SearchBlockWeights:
             )
         inputs = SearchInputs.of(objects, sources, settings, previews)
         if self._last is None or not self._last.inputs.give_the_same_search_as(inputs):
-            running = RunningSearch(unique_id, workflow_id(extra_pnginfo), sources, settings)
+            running = RunningSearch(
+                node_id=unique_id, workflow=workflow_id(extra_pnginfo), sources=sources, settings=settings
+            )  # fmt: skip
             sheet = PreviewSheet(vae, model.model.latent_format, running.show_previews)
             with _watched(settings.samples, unique_id, running, sheet) as on_event:
                 found = search(
@@ -122,8 +125,9 @@ class SearchBlockWeights:
         text = summary(result)
         if last.file is not None:
             text += f"\n\n{'Saved as' if chosen is None else 'From the search saved as'} {result_folder() / last.file}"
+        text = "\n\n".join([text, *warnings])
         log.info("%s", text)
-        state = _panel(last.result, last.file, chosen)
+        state = {**_panel(last.result, last.file, chosen), "warnings": warnings}
         pictures = _no_pictures() if last.pictures is None else last.pictures
         return shown((model, clip, result, text, pictures), [text], warnings, appl_search=[state])
 
@@ -166,8 +170,7 @@ def _save(result: SearchResult, name: str = "") -> tuple[str | None, list[str]]:
     try:
         return save_result(result, name).relative_to(result_folder().resolve()).as_posix(), []
     except (OSError, ValueError) as error:
-        advice = "Make room, or mend the folder, and run the node again: it saves the result without a new search."
-        return None, [f"The block weights could not be saved in {result_folder()} ({error}). They are in the node's outputs. {advice}"]
+        return None, [f"The block weights could not be saved in {result_folder()} ({error}). {_AFTER_A_FAILURE if not name else ''}".strip()]
 
 
 def _save_sheet(sheet: PreviewSheet, file: str | None) -> list[str]:

@@ -88,14 +88,18 @@ def sdxl(dtype: torch.dtype = torch.float32, manual_cast_dtype: torch.dtype | No
     )
 
 
-def training_set():
-    """The oracle's six latents and their one conditioning, as the nodes of ComfyUI would give them."""
-    from appl_search import TrainingSet
-
+def conditioning():
+    """The oracle's one conditioning, as the nodes of ComfyUI would give it."""
     fixtures = numbers("fixtures")
     sizes = {"width": 1024, "height": 1024, "crop_w": 0, "crop_h": 0, "target_width": 1024, "target_height": 1024}
-    conditioning = [[fixtures["ctx"][None], {"pooled_output": fixtures["pool"][None], **sizes}]]
-    return TrainingSet.from_latents({"samples": fixtures["latents_raw"]}, conditioning)
+    return [[fixtures["ctx"][None], {"pooled_output": fixtures["pool"][None], **sizes}]]
+
+
+def training_set():
+    """The oracle's six latents with :func:`conditioning`."""
+    from appl_search import TrainingSet
+
+    return TrainingSet.from_latents({"samples": numbers("fixtures")["latents_raw"]}, conditioning())
 
 
 def task(model, sources, settings, draws=None):

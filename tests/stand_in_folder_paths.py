@@ -7,6 +7,9 @@ from pathlib import Path
 #: Where `loras` and `output` are; a test that needs files points it at a folder of its own.
 root = Path("/there/is/no/such/folder")
 
+#: What extra_model_paths.yaml adds, by kind.
+folder_names_and_paths: dict[str, list[str]] = {}
+
 
 def get_filename_list(kind: str) -> list[str]:
     return sorted(path.relative_to(root / kind).as_posix() for path in (root / kind).rglob("*.safetensors"))
@@ -21,9 +24,13 @@ def get_output_directory() -> str:
     return str(root / "output")
 
 
+def get_input_directory() -> str:
+    return str(root / "input")
+
+
 def get_temp_directory() -> str:
     return str(root / "temp")
 
 
 def get_folder_paths(kind: str) -> list[str]:
-    return [str(root / kind)]
+    return folder_names_and_paths.get(kind, [str(root / kind)])

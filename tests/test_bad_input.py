@@ -94,7 +94,7 @@ def test_text_encoder_lora_without_clip(tmp_path):
 def test_model_that_is_not_sdxl():
     model = oracle.sdxl()
     model.model.__class__ = comfy.model_base.BaseModel
-    with pytest.raises(ModelError, match="MODEL is BaseModel, expected SDXL"):
+    with pytest.raises(ModelError, match="MODEL is BaseModel, expected SDXL or SD 1.5"):
         run(model=model)
 
 
@@ -155,6 +155,16 @@ def test_latent_of_another_kind_of_vae():
         TrainingSet.from_latents({"samples": torch.zeros(1, 16, 8, 8)}, [[torch.zeros(1, 77, 64), {"pooled_output": 0}]])
 
 
+@pytest.mark.parametrize(
+    "context, pooled, message",
+    [(32, 32, "context of a conditioning has 32 channels, the MODEL expects 64"), (64, 48, "sizes of a conditioning has 1584 .* 1568")],
+)
+def test_conditioning_of_another_kind_of_clip(context, pooled, message):
+    conditioning = [[torch.zeros(1, 77, context), {"pooled_output": torch.zeros(1, pooled)}]]
+    with pytest.raises(ModelError, match=message):
+        run(training_set=TrainingSet.from_latents({"samples": torch.zeros(1, 4, 8, 8)}, conditioning))
+
+
 def test_images_without_vae_or_clip():
     images = TrainingSet.from_images(torch.zeros(1, 64, 64, 3), "a cat")
     with pytest.raises(ModelError, match="need a VAE"):
@@ -195,6 +205,6 @@ def test_a_loss_that_is_not_finite_says_where_and_keeps_the_last_good_weights():
     with pytest.raises(SearchDiverged) as error:
         search(model, None, None, [LoraSource(oracle.LORA_A)], oracle.training_set(), QUICK, draws=draws)
     timestep, image = int(draws[1][1][1]), int(draws[1][0][1]) + 1
-    assert f"step 2, timestep {timestep}, image {image}" in str(error.value)
+    assert f"step 2, timestep {timestep}, latent {image}" in str(error.value)
     assert len(error.value.result.history.loss) == 1
     assert error.value.result.block_weights[0]["IN04"] != 0.5

@@ -118,3 +118,83 @@ def test_adapters_that_cannot_be_merged_are_named(tmp_path):
     source = LoraSource(tmp_path / "loha.safetensors")
     with pytest.raises(LoraError, match="loha.safetensors: .*hada_w1_a.*cannot be merged"):
         merge([*both(), (source, BlockWeights.for_lora(source, {}))])
+
+
+def lora_file(path, up, down, **more) -> LoraSource:
+    stem = f"lora_unet_{adapters.LINEAR}"
+    save_file({f"{stem}.lora_up.weight": up, f"{stem}.lora_down.weight": down} | {f"{stem}.{k}": v for k, v in more.items()}, path)
+    return LoraSource(path)
+
+
+def product(tensors) -> torch.Tensor:
+    """What a file adds to the layer, by its definition: up down alpha / rank, in fp64."""
+    up, down = (tensors[f"lora_unet_{adapters.LINEAR}.lora_{part}.weight"].double() for part in ("up", "down"))
+    return up @ down * float(tensors.get(f"lora_unet_{adapters.LINEAR}.alpha", len(down))) / len(down)
+
+
+@pytest.mark.parametrize(
+    "up, down, alpha",
+    [(1e-9, 1e4, 4.0), (1e3, 1.0, 512.0), (1e-12, 1e-3, 4.0), (1e4, 1e5, 512.0), (0.02, 0.3, 4.0), (3e-7, 3e-7, 4.0)],
+)
+def test_merged_factors_neither_vanish_nor_overflow_and_the_error_is_the_true_one(up, down, alpha, tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    factors = [size * torch.randn(shape, generator=generator) for size, shape in ((up, (128, 2)), (down, (2, 64)))]
+    source = lora_file(tmp_path / "one.safetensors", *factors, alpha=torch.tensor(alpha))
+    merged = merge([(source, BlockWeights.for_lora(source, {}))] * 2)
+    exact = 2 * product(load_file(source.path))
+    error = float((product(merged.tensors) - exact).norm() / exact.norm())
+    assert merged.error == pytest.approx(error, rel=0.05, abs=1e-6) and error < 3e-3
+
+
+def test_a_merge_of_lower_rank_tells_the_error_of_rounding_too(tmp_path):
+    source = lora_file(tmp_path / "one.safetensors", torch.randn(128, 8), torch.randn(8, 64))
+    merged = merge([(source, BlockWeights.for_lora(source, {}))], rank=3)
+    exact = product(load_file(source.path))
+    assert merged.error == pytest.approx(float((product(merged.tensors) - exact).norm() / exact.norm()), rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    "dtype, size, rate", [(torch.float8_e4m3fn, 1.0, 0.3), (torch.float16, 6e4, 3.0), (torch.float16, 1e-6, 0.1), (torch.bfloat16, 1.0, 0.3)]
+)
+def test_a_baked_file_keeps_the_numbers_in_a_wider_dtype_where_its_own_does_not(dtype, size, rate, tmp_path):
+    up = (size * torch.rand(128, 4, generator=torch.Generator().manual_seed(0))).to(dtype)
+    source = lora_file(tmp_path / "one.safetensors", up, torch.rand(4, 64).to(dtype))
+    baked = bake(source, BlockWeights.for_lora(source, {"OUT00": rate}))
+    exact = rate * product(load_file(source.path))
+    error = float((product(baked.tensors) - exact).norm() / exact.norm())
+    assert error <= 1.5 * baked.error + 1e-7 and baked.error < 3e-3
+
+
+def test_a_baked_layer_keeps_the_bias_beside_a_dora(model, tmp_path):
+    tensors = adapters.tensors("dora", adapters.CONV) | {f"lora_unet_{adapters.CONV}.diff_b": torch.ones(64)}
+    save_file(tensors, tmp_path / "both.safetensors")
+    source = LoraSource(tmp_path / "both.safetensors")
+    weights = BlockWeights.for_lora(source, {"IN04": 0.5})
+    bake(source, weights, differences(model, None)).save(tmp_path / "baked.safetensors")
+    assert_same_model(model, tmp_path / "baked.safetensors", [(source, weights)], 2e-3)
+
+
+def test_other_names_of_layers_stay_in_a_baked_file(tmp_path):
+    key = "base_model.model.unet.mid_block.attentions.0.proj_in.lora_"
+    save_file({f"{key}A.weight": torch.ones(4, 128), f"{key}B.weight": torch.ones(128, 4)}, tmp_path / "peft.safetensors")
+    source = LoraSource(tmp_path / "peft.safetensors")
+    baked = bake(source, BlockWeights.for_lora(source, {"MID": 0.5})).tensors
+    assert torch.equal(baked[f"{key}B.weight"], torch.full((128, 4), 0.5)) and torch.equal(baked[f"{key}A.weight"], torch.ones(4, 128))
+
+
+def test_a_baked_file_is_written_whole_or_not_at_all_and_as_other_files_are(tmp_path, monkeypatch):
+    source = LoraSource(oracle.LORA_A)
+    baked = bake(source, BlockWeights.for_lora(source, RATES))
+    (tmp_path / "other").touch()
+    baked.save(tmp_path / "whole.safetensors")
+    assert (tmp_path / "whole.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+    before = {path.name for path in tmp_path.iterdir()}
+
+    def half(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("appl_search.weights.bake.save_file", half)
+    with pytest.raises(OSError, match="No space left"):
+        baked.save(tmp_path / "half.safetensors")
+    assert {path.name for path in tmp_path.iterdir()} == before

@@ -25,9 +25,3 @@ def test_example_workflow_fits_the_nodes(path: Path):
     assert not gone, f"the pack has no such nodes: {', '.join(sorted(gone))}"
     found = problems(workflow, definitions)
     assert found == []
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_example_workflow_has_a_picture(path: Path):
-    """ComfyUI's template browser shows NAME.jpg for NAME.json."""
-    assert path.with_suffix(".jpg").is_file()

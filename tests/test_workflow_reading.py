@@ -94,6 +94,9 @@ def set_in(path: tuple, value):
     "change, message",
     [
         (set_in(("nodes", 2, "widgets_values"), [7, "fixed", "slow", 0.5]), "has 4 widget values"),
+        (set_in(("nodes", 2, "inputs", 1, "name"), "power"), "has an input 'power'"),
+        (set_in(("nodes", 0, "outputs"), [{"name": "mask", "type": "MASK", "links": [1]}]), "has the output ('mask', 'MASK') at 0"),
+        (set_in(("nodes", 3, "outputs", 0, "links"), None), "which does not know of it"),
         (set_in(("nodes", 2, "widgets_values"), [7, "fixed", "slow", 0.5, 9, 1]), "has 6 widget values"),
         (set_in(("nodes", 2, "widgets_values", 0), 101), "seed is 101, expected an integer from 0 to 100"),
         (set_in(("nodes", 2, "widgets_values", 2), "new"), "method is 'new', expected one of fast, slow"),
@@ -114,3 +117,44 @@ def test_a_fault_is_named(change, message):
     workflow = copy.deepcopy(example())
     change(workflow)
     assert any(message in found for found in problems(workflow, DEFINITIONS)), problems(workflow, DEFINITIONS)
+
+
+def newer() -> dict:
+    """The definitions of a later host: more outputs, more optional inputs, and more widgets at the end."""
+    definitions = copy.deepcopy(DEFINITIONS)
+    definitions["Load"].update(output=["IMAGE", "MASK"], output_name=["image", "mask"])
+    definitions["Use"].update(output=["IMAGE"], output_name=["images"])
+    definitions["Use"]["input"]["optional"] |= {
+        "mask": ("MASK",),
+        "quality": ("INT", {"default": 90, "min": 1, "max": 100}),
+        "kind": (["png", "jpg"],),
+    }
+    return definitions
+
+
+def test_a_workflow_of_an_older_host_is_fine_when_nothing_that_it_uses_is_gone():
+    assert problems(example(), newer()) == []
+    assert to_api(example(), newer())["3"]["inputs"] == {**to_api(example(), DEFINITIONS)["3"]["inputs"], "quality": 90, "kind": "png"}
+
+
+def test_what_it_does_not_use_may_be_gone():
+    workflow = example()
+    workflow["nodes"][0]["outputs"].append({"name": "mask", "type": "MASK", "links": None})
+    workflow["nodes"][2]["inputs"].append({"name": "mask", "type": "MASK", "link": None})
+    assert problems(workflow, DEFINITIONS) == []
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (set_in(("Use", "input", "optional", "name"), ("STRING", {})), "has 5 widget values"),
+        (set_in(("Use", "input", "required", "name"), ("STRING", {"default": ""})), "has 5 widget values"),
+        (set_in(("Use", "input", "required", "mask"), ("MASK",)), "mask is required and has no link"),
+        (set_in(("Load", "output"), ["MASK", "IMAGE"]), "has the output ('image', 'IMAGE') at 0"),
+        (set_in(("Load", "output_name"), ["mask"]), "has the output ('image', 'IMAGE') at 0"),
+    ],
+)
+def test_what_a_newer_host_does_to_a_workflow_is_named(change, message):
+    definitions = copy.deepcopy(DEFINITIONS)
+    change(definitions)
+    assert any(message in found for found in problems(example(), definitions)), problems(example(), definitions)

@@ -1,4 +1,8 @@
-"""What is wrong with a workflow file, given the definitions of its nodes."""
+"""What is wrong with a workflow file, given the definitions of its nodes.
+
+A file that was saved with older nodes is well as long as nothing that it uses is gone: nodes may have got more outputs,
+more optional inputs, and more widgets with defaults after those they had.
+"""
 
 from __future__ import annotations
 
@@ -80,24 +84,27 @@ def _of_sockets(node: Json, definition: Json) -> Iterator[str]:
     linked = set()
     for slot in node.get("inputs") or []:
         entry = inputs.get(slot["name"])
+        if slot.get("link") is None:
+            continue
         if entry is None:
             yield f"{label(node)} has an input {slot['name']!r}, expected only {', '.join(inputs) or 'none'}."
             continue
         if not compatible(slot["type"], entry.type):
             yield f"{label(node)}.{entry.name} is {slot['type']}, expected {entry.type}."
-        if slot.get("link") is not None:
-            linked.add(entry.name)
+        linked.add(entry.name)
     for entry in inputs.values():
         if entry.required and not entry.is_widget and entry.name not in linked:
             yield f"{label(node)}.{entry.name} is required and has no link."
 
 
 def _of_outputs(node: Json, definition: Json) -> Iterator[str]:
+    """Links name an output by its index, so those that are used must be where they were."""
     kinds = ["COMBO" if isinstance(kind, (list, tuple)) else kind for kind in definition["output"]]
     expected = list(zip(definition["output_name"], kinds))
-    found = [(slot["name"], slot["type"]) for slot in node.get("outputs") or []]
-    if found != expected:
-        yield f"{label(node)} has the outputs {found}, expected {expected}."
+    for index, slot in enumerate(node.get("outputs") or []):
+        found = (slot["name"], slot["type"])
+        if slot.get("links") and (index >= len(expected) or found != expected[index]):
+            yield f"{label(node)} has the output {found} at {index}, expected {expected}."
 
 
 def _of_widgets(node: Json, definition: Json) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from .base import Architecture, Section
+from .sd15 import SD15
 from .sdxl import SDXL
 from .unet import TEXT_ENCODERS, UNET_OTHER
 
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 #: Every family by its name. Where a LoRA fits several, it is for the first of them.
-ARCHITECTURES: dict[str, Architecture] = {architecture.name: architecture for architecture in (SDXL,)}
+ARCHITECTURES: dict[str, Architecture] = {architecture.name: architecture for architecture in (SDXL, SD15)}
 #: That of saved results which do not name one.
 DEFAULT = SDXL
 
@@ -37,9 +38,15 @@ def named(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
-def architecture_of_keys(keys: Collection[str]) -> Architecture:
-    """The family that has most of these keys (of a model, or stems of a LoRA file's keys in any naming scheme)."""
-    return max(ARCHITECTURES.values(), key=lambda each: sum(each.group_of_key(key) is not None for key in keys))
+def architecture_of_keys(keys: Collection[str], first: Architecture | None = None) -> Architecture:
+    """The family that has most of these keys (of a model, or stems of a LoRA file's keys in any naming scheme).
+
+    Of several that have as many: ``first``, or the one of which more of the names are its own.
+    """
+    return max(
+        ARCHITECTURES.values(),
+        key=lambda each: (each.count(keys), each == first, sum(each.is_own(key) for key in keys)),
+    )
 
 
 def labels() -> str:

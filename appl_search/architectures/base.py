@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -28,8 +29,9 @@ class Architecture:
     ``name``: in saved files. ``label``: for people. ``blocks``: names, in the order of every array [..., blocks].
     ``sections``: of all the blocks, in order. ``about``: what each block does, for people. ``group_of_key``: the part of
     the model that a key names, as ComfyUI numbers its parts, or None for a key that this family does not have; the key is
-    one of the model or the stem of a LoRA file's key in any naming scheme. ``section_of``: the section of the blocks that
-    groups of a name ("input_blocks") stand in; all other groups belong to the first block.
+    one of the model or the stem of a LoRA file's key in any naming scheme. ``own``: names that only LoRAs of this family
+    have. ``section_of``: the section of the blocks that groups of a name ("input_blocks") stand in; all other groups
+    belong to the first block.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Architecture:
     about: tuple[str, ...]
     group_of_key: Callable[[str], str | None] = field(repr=False)
     section_of: dict[str, Section] = field(repr=False)
+    own: re.Pattern[str] = field(repr=False)
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -46,6 +49,14 @@ class Architecture:
     @cached_property
     def _index(self) -> dict[str, int]:
         return {name: index for index, name in enumerate(self.blocks)}
+
+    def count(self, keys: Iterable[str]) -> int:
+        """How many of these keys this family has."""
+        return sum(self.group_of_key(key) is not None for key in keys)
+
+    def is_own(self, key: str) -> bool:
+        """Whether only a LoRA of this family would name a key so."""
+        return self.own.search(key) is not None
 
     def block_index(self, name: str) -> int:
         """The place of a block ("IN07", in either case) in arrays; ValueError for any other word."""

@@ -14,6 +14,7 @@ SDXL = unet(
     levels=3,
     # There is no attention at the first level.
     absent=r"input_blocks[._][12][._]1[._]|output_blocks[._][678][._][12][._]|(?:down_blocks[._]0|up_blocks[._]2)[._]attentions",
+    own=r"^lora_te[12]_",
     about=(
         "text encoders, and the U-Net's embeddings and last layer",
         "first convolution, at 1/8 of the picture's size",

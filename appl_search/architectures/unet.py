@@ -28,11 +28,11 @@ _UNET_OTHER = re.compile(
 _CONV_IN = re.compile(r"^(?:lora_unet_|lycoris_|unet[._])?conv_in(?:$|[._])")
 
 
-def unet(name: str, label: str, levels: int, absent: str, about: tuple[str, ...]) -> Architecture:
+def unet(name: str, label: str, levels: int, absent: str, own: str, about: tuple[str, ...]) -> Architecture:
     """The architecture of a U-Net with so many ``levels``.
 
     ``absent``: a regular expression for names that other U-Nets have in the same scheme and this one does not.
-    ``about``: a sentence for each block.
+    ``own``: one for names that only LoRAs of this family have. ``about``: a sentence for each block.
     """
     count = 3 * levels
     sections = (Section("BASE", 0, 1), Section("IN", 1, count), Section("MID", 1 + count, 1), Section("OUT", 2 + count, count))
@@ -48,6 +48,7 @@ def unet(name: str, label: str, levels: int, absent: str, about: tuple[str, ...]
         about=about,
         group_of_key=_UNetKeys(levels, re.compile(absent)),
         section_of=dict(zip(("input_blocks", "middle_block", "output_blocks"), sections[1:])),
+        own=re.compile(own),
     )
 
 

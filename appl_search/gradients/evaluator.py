@@ -14,7 +14,7 @@ from ..host.errors import ModelError
 from ..host.lora_loading import LoadedLora, load
 from ..host.undo import Undo
 from ..images.examples import Examples, encode
-from ..images.pictures import Picture
+from ..images.pictures import Example, Picture
 from ..images.training_set import TrainingSet
 from ..loras.errors import LoraError
 from ..settings import PreviewSettings, SearchSettings
@@ -142,10 +142,13 @@ class Evaluator:
     def _groups(self, draw: Draw, probes: int = 0) -> list[list[int]]:
         """Rows of the draw that can share a forward: latents and contexts of one shape, all probed or none."""
         groups: dict[tuple, list[int]] = {}
-        for row, index in enumerate(draw.indices.tolist()):
-            example = self.examples[index]
+        for row, example in enumerate(self._examples(draw, range(len(draw)))):
             groups.setdefault((row < probes, example.latent.shape, example.context.shape), []).append(row)
         return list(groups.values())
+
+    def _examples(self, draw: Draw, rows: Sequence[int]) -> list[Example]:
+        """What each of these samples takes of its picture."""
+        return [self.examples.of(int(draw.indices[row]), draw.numbers[row]) for row in rows]
 
     def _strengths(self, rates: Tensor, batch: int) -> Tensor:
         return rates.flatten().to(self.denoiser.device, torch.float32).expand(batch, -1).clone()
@@ -153,15 +156,16 @@ class Evaluator:
     def _forward(self, draw: Draw, rows: list[int], strengths: Tensor) -> tuple[Tensor, DenoisingLoss]:
         """The network's prediction for rows of a draw, and their loss."""
         where, schedule = self.denoiser.device, self.denoiser.schedule
-        indices = draw.indices[rows].tolist()
+        examples = self._examples(draw, rows)
         sigma = schedule.sigma_at(draw.levels[rows])[0].to(where)
-        latent = self.denoiser.latent_in(torch.stack([self.examples[i].latent for i in indices]).to(where))
+        latent = self.denoiser.latent_in(torch.stack([example.latent for example in examples]).to(where))
         noise = torch.stack([draw.noise[row] for row in rows]).to(where, torch.float32)
         noisy = schedule.noisy(latent, noise, sigma)
-        conds = self._text.batch(indices, strengths)
+        conds = self._text.batch(examples, strengths)
         self.unet.strengths = strengths
         prediction = self.denoiser(noisy, sigma, conds)
         weight = snr_weights(schedule.snr(sigma), schedule.scale(sigma), self._settings.min_snr_gamma)
+        weight = weight[:, None, None, None] * _weights_of(examples).to(where)
         return prediction, DenoisingLoss(schedule.output(latent, noisy, sigma), weight)
 
 
@@ -205,27 +209,39 @@ class TextConditioning:
         self.patched.strengths = strengths.to(self._clip.patcher.load_device)
         return conditioning.encode_caption(self._clip, prompt)
 
-    def batch(self, indices: list[int], strengths: Tensor) -> list[ModelConds]:
-        """Conditioning of each of these examples; ``strengths`` [b, LoRAs * blocks]."""
+    def batch(self, examples: Sequence[Example], strengths: Tensor) -> list[ModelConds]:
+        """Conditioning of each of these of the search's examples; ``strengths`` [b, LoRAs * blocks]."""
         if not self._searched:
-            return [self._cached(i) for i in indices]
+            return [self._cached(example) for example in examples]
         here = strengths.to(self._clip.patcher.load_device)
 
         def prepare(rows: slice) -> None:
             self.patched.strengths = here[rows]
 
-        encoded = self._encoder([self.examples[i].caption for i in indices], prepare)
-        return [self._conds_of(i, *each) for i, each in zip(indices, encoded)]
+        encoded = self._encoder([(example.caption, example.max_tokens) for example in examples], prepare)
+        return [self._conds_of(example, *each) for example, each in zip(examples, encoded)]
 
-    def _cached(self, index: int) -> ModelConds:
-        if index not in self._conds:
-            example = self.examples[index]
-            self._conds[index] = self._conds_of(index, example.context[None], example.pooled[None])
-        return self._conds[index]
+    def _cached(self, example: Example) -> ModelConds:
+        if id(example) not in self._conds:  # the examples live as long as this does
+            self._conds[id(example)] = self._conds_of(example, example.context[None], example.pooled[None])
+        return self._conds[id(example)]
 
-    def _conds_of(self, index: int, context: Tensor, pooled: Tensor) -> ModelConds:
-        example = self.examples[index]
+    def _conds_of(self, example: Example, context: Tensor, pooled: Tensor) -> ModelConds:
         return self._denoiser.conds(context, pooled, example.sizes, example.latent.shape)
+
+
+def _encode_image(vae, pixels: Tensor) -> Tensor:
+    device.check_interrupted()  # there may be many pictures
+    return conditioning.encode_image(vae, pixels)
+
+
+def _weights_of(examples: Sequence[Example]) -> Tensor:
+    """How much each element of each example counts in its loss, [b, 1, h, w]; without masks [b, 1, 1, 1]."""
+    weights = torch.tensor([example.weight for example in examples])[:, None, None, None]
+    if all(example.mask is None for example in examples):
+        return weights
+    whole = torch.ones(examples[0].latent.shape[1:])
+    return weights * torch.stack([whole if example.mask is None else example.mask for example in examples])[:, None]
 
 
 @contextmanager
@@ -253,8 +269,9 @@ def opened(task: Task) -> Iterator[Evaluator]:
         with torch.no_grad():
             examples = encode(
                 task.images,
-                lambda pixels: conditioning.encode_image(vae, pixels),
-                lambda caption: conditioning.encode_caption(clip, caption),
+                lambda pixels: _encode_image(vae, pixels),
+                lambda caption, max_tokens: conditioning.encode_caption(clip, caption, max_tokens),
+                task.settings.seed,
             )
             text = TextConditioning(denoiser, clip, patched_text, text_is_searched, examples, prompts)
         if text_is_searched and any(example.caption is None for example in examples):

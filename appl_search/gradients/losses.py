@@ -19,14 +19,15 @@ def snr_weights(snr: Tensor, scale: Tensor, gamma: float | None) -> Tensor:
 class DenoisingLoss:
     """weight * mean (prediction - target)^2 of each sample, and what backward has to start from.
 
-    ``target`` [b, 4, h, w] in fp32; ``weight`` [b]. With r = weight^(1/2) (prediction - target) of M elements the loss
+    ``target`` [b, 4, h, w] in fp32; ``weight`` [b, 1, h, w] or [b, 1, 1, 1]: of each of its elements; the mean is over
+    all of them, as in sd-scripts' masked loss. With r = weight^(1/2) (prediction - target) of M elements the loss
     is r'r / M, its gradient J'(2 r) / M for the Jacobian J of r, and J'u / M^(1/2) for u ~ N(0, I) is a probe of the
     Gauss-Newton matrix. Starts of backward leave M out: activation gradients in half precision stay near 1 and do not
     underflow, and the division is done afterwards on the few numbers that come out, in fp64.
     """
 
     def __init__(self, target: Tensor, weight: Tensor):
-        self._target, self._weight = target, weight[:, None, None, None]
+        self._target, self._weight = target, weight
         self.elements = target[0].numel()
 
     def values(self, prediction: Tensor) -> Tensor:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..architectures import Architecture
-from ..loras.errors import LoraError
 from ..loras.layout import LoraLayout
 from ..loras.source import LoraSource
 from ..settings import SearchSettings
@@ -24,13 +22,13 @@ class Rates:
 
     Blocks that a LoRA has no keys for are 0 and no parameters; fixed ones keep their value; tied
     ones share a parameter. ``counts`` [p]: how many rates each parameter stands for. ``searched``: which of the rates,
-    counted LoRA * blocks + block, are parameters. Raises ValueError when nothing is left to search, a start lies outside
-    the bounds, or the LoRAs are for different architectures.
+    counted LoRA * blocks + block, are parameters. ``layouts``: all of one architecture. Raises ValueError when nothing is
+    left to search or a start lies outside the bounds.
     """
 
     def __init__(self, sources: Sequence[LoraSource], layouts: Sequence[LoraLayout], settings: SearchSettings):
         self.layouts = tuple(layouts)
-        self.architecture = _common_architecture(layouts)
+        self.architecture = layouts[0].architecture
         blocks = self.architecture.blocks
         self.constant = torch.zeros(len(sources), len(blocks), dtype=torch.float64)
         self.parameter_of = torch.full((len(sources), len(blocks)), -1)
@@ -79,14 +77,3 @@ class Rates:
         """sum |rate| + negative_penalty * sum over negative ones of |rate|, over all blocks there are."""
         there = rates[self.penalized]
         return float(there.abs().sum() + negative_penalty * there.clamp(max=0).abs().sum())
-
-
-def _common_architecture(layouts: Sequence[LoraLayout]) -> Architecture:
-    first, *others = layouts
-    for other in others:
-        if other.architecture != first.architecture:
-            raise LoraError(
-                f"LoRA {first.name!r} is for {first.architecture.label} and {other.name!r} for {other.architecture.label}. "
-                "LoRAs that are searched together must be for the same model: take one of them out."
-            )
-    return first.architecture

@@ -18,6 +18,10 @@ from torch import Tensor, nn
 #: tests/test_published_program.py
 ADDS_RESIDUALS_IN_PLACE = "x += n" in inspect.getsource(BasicTransformerBlock)
 
+#: Wrappers and callbacks of a MODEL. 0.3.4 (all before December 2024) has none, and nothing to be called before a run.
+#: tests/test_search.py
+HAS_CALLBACKS = hasattr(comfy.model_patcher.ModelPatcher, "pre_run")
+
 #: The patcher of loaded models. 0.14.1 and newer may use another class than ModelPatcher; 0.3.4 and 0.3.64 do not.
 #: tests/nodes/test_demo.py
 ModelPatcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)

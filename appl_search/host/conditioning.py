@@ -7,16 +7,18 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from . import long_captions
 from .errors import ModelError
 from .undo import Undo
 
 
-def encode_caption(clip, caption: str) -> tuple[Tensor, Tensor]:
+def encode_caption(clip, caption: str, max_tokens: int = 0) -> tuple[Tensor, Tensor]:
     """(context [1, tokens, c], pooled [1, p]) of a caption, as the CLIPTextEncode node makes them.
 
+    ``max_tokens``: a multiple of 75; as many are read and put together as kohya's trainers do. 0: the whole caption.
     Raises :class:`ModelError` for a CLIP without a pooled output.
     """
-    return _encode(clip, clip.tokenize(caption))
+    return _encode(clip, _tokens(clip, caption, max_tokens), max_tokens)
 
 
 def keep_loaded(clip, undo: Undo) -> None:
@@ -29,17 +31,19 @@ class CaptionEncoder:
 
     def __init__(self, clip):
         self._clip = clip
-        self._tokens: dict[str, dict] = {}
+        self._tokens: dict[tuple[str, int], dict] = {}
 
-    def __call__(self, captions: Sequence[str], prepare: Callable[[slice], None]) -> list[tuple[Tensor, Tensor]]:
-        """(context [1, tokens, c], pooled [1, p]) of each caption.
+    def __call__(
+        self, captions: Sequence[tuple[str, int]], prepare: Callable[[slice], None]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """(context [1, tokens, c], pooled [1, p]) of each caption; with each comes its ``max_tokens``.
 
         ``prepare`` is told before each run of the text encoders which captions it is for: all at once, or
         one after the other when a caption has weighted words or more than 75 tokens.
         """
         for caption in captions:
             if caption not in self._tokens:
-                self._tokens[caption] = self._clip.tokenize(caption)
+                self._tokens[caption] = _tokens(self._clip, *caption)
         tokens = [self._tokens[caption] for caption in captions]
         if all(map(_is_plain, tokens)):
             prepare(slice(0, len(tokens)))
@@ -47,13 +51,14 @@ class CaptionEncoder:
         encoded = []
         for row, each in enumerate(tokens):
             prepare(slice(row, row + 1))
-            encoded.append(_encode(self._clip, each))
+            encoded.append(_encode(self._clip, each, captions[row][1]))
         return encoded
 
     def _encode_together(self, tokens: list[dict]) -> list[tuple[Tensor, Tensor]]:
         """As the sections of one long prompt; ComfyUI gives the pooled output of its first section only."""
         together = {name: [section for each in tokens for section in each[name]] for name in tokens[0]}
-        encoder, pooled = self._clip.cond_stage_model.clip_g, []
+        encoders, pooled = self._clip.cond_stage_model, []
+        encoder = getattr(encoders, "clip_g", None) or encoders.clip_l  # the one whose pooled output the model gets
         encode = encoder.encode
 
         def keep_pooled(sections):
@@ -68,11 +73,16 @@ class CaptionEncoder:
         return list(zip(contexts.split(1), pooled[0].to(first.device).split(1)))
 
 
-def _encode(clip, tokens: dict) -> tuple[Tensor, Tensor]:
+def _tokens(clip, caption: str, max_tokens: int) -> dict:
+    tokens = clip.tokenize(caption)
+    return long_captions.cut(clip, tokens, max_tokens) if max_tokens else tokens
+
+
+def _encode(clip, tokens: dict, max_tokens: int = 0) -> tuple[Tensor, Tensor]:
     context, pooled = clip.encode_from_tokens(tokens, return_pooled=True)
     if pooled is None:
-        raise ModelError("The CLIP gives no pooled output, expected SDXL's two text encoders. Use the checkpoint's own CLIP.")
-    return context, pooled
+        raise ModelError("The CLIP gives no pooled output, expected that of SDXL's or SD 1.5's text encoders. Use the checkpoint's own CLIP.")
+    return long_captions.joined(context) if max_tokens > long_captions.SECTION else context, pooled
 
 
 def _is_plain(tokens: dict) -> bool:
@@ -82,14 +92,14 @@ def _is_plain(tokens: dict) -> bool:
 def encode_image(vae, pixels: Tensor) -> Tensor:
     """Latent [4, h / 8, w / 8] of pixels [h, w, 3] in 0..1, in the VAE's own scale.
 
-    Raises :class:`ModelError` when the VAE is not of SDXL's kind.
+    Raises :class:`ModelError` when the VAE is not of the kind that SD 1.5 and SDXL have.
     """
     latent = vae.encode(pixels[None, :, :, :3])
     height, width = pixels.shape[:2]
     if latent.ndim != 4 or tuple(latent.shape[1:]) != (4, height // 8, width // 8):
         raise ModelError(
             f"The VAE made a latent of shape {tuple(latent.shape)} of {width}x{height} pixels, expected "
-            f"(1, 4, {height // 8}, {width // 8}). Use an SDXL VAE."
+            f"(1, 4, {height // 8}, {width // 8}). Use the checkpoint's own VAE."
         )
     if not torch.isfinite(latent).all():
         raise ModelError("The VAE made NaN or infinite latents. Use a VAE that works in half precision, or start ComfyUI with --fp32-vae.")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
-import comfy.model_base
 import comfy.samplers
 import torch
 from torch import Tensor
 
-from . import options
+from . import compat, options
+from .architectures import architecture_of
+from .attention import check_override, use_differentiable
 from .errors import ModelError
 from .patches import described
 from .schedule import Schedule
@@ -22,21 +23,20 @@ ModelConds = dict
 
 
 class Denoiser:
-    """An SDXL ModelPatcher: its schedule and its predictions, with all of its patches, wrappers and object patches.
+    """A ModelPatcher: its schedule and its predictions, with all of its patches, wrappers and object patches.
 
     ``schedule``: its noise levels, and what its network predicts. ``one_at_a_time``: whether examples of different
     noise levels may not share a call, because a patch could look at the first one's only.
-    Raises :class:`ModelError` for anything but SDXL, and for a sampling patch that cannot be searched with.
+    Raises :class:`ModelError` for a model of no architecture that there is, and for a sampling patch that cannot be searched with.
     """
 
     def __init__(self, patcher):
-        if not isinstance(patcher.model, comfy.model_base.SDXL):
-            kind = type(patcher.model).__name__
-            raise ModelError(f"The MODEL is {kind}, expected SDXL. Load an SDXL checkpoint: block weights are for SDXL only.")
-        self.patcher = patcher
+        architecture_of(patcher)
+        self.patcher = patcher = options.uncompiled(patcher)
         self.model = patcher.model
         self.schedule = Schedule(patcher.get_model_object("model_sampling"))
         self.model_options = options.sampling_options(patcher)
+        check_override(self.model_options["transformer_options"], self.device, torch.float32)
         self.one_at_a_time = options.is_patched(self.model_options)
 
     @property
@@ -56,7 +56,8 @@ class Denoiser:
         The host puts bypass LoRAs around the layers of a loaded model ("injections").
         """
         patcher = self.patcher
-        if hasattr(patcher, "pre_run"):  # ComfyUI since December 2024
+        use_differentiable(undo)
+        if compat.HAS_CALLBACKS:
             undo.put(vars(self.model), "current_patcher", patcher)
             undo.call(patcher.cleanup)
             patcher.pre_run()
@@ -89,14 +90,26 @@ class Denoiser:
         """What the host gives the U-Net of one conditioning: context [1, tokens, c], pooled [1, c], and sizes in pixels.
 
         ``sizes``: width, height, crop_w, crop_h, target_width, target_height, as ComfyUI names them; ``latent_shape``
-        [4, h, w]. Differentiable in ``context`` and ``pooled``.
+        [4, h, w]. Differentiable in ``context`` and ``pooled``. Raises :class:`ModelError` for widths that the MODEL has not.
         """
         given = {"cross_attn": context, "pooled_output": pooled, **sizes, "model_conds": {}}
         noise = torch.zeros(1, *latent_shape)
         (made,) = comfy.samplers.encode_model_conds(
             self.model.extra_conds, [given], noise, noise.device, "positive", latent_image=noise, denoise_mask=None, seed=None
         )
-        return made["model_conds"]
+        conds = made["model_conds"]
+        self._check_widths(conds)
+        return conds
+
+    def _check_widths(self, conds: ModelConds) -> None:
+        """Raises :class:`ModelError` for conditioning of another kind of model."""
+        config = self.model.model_config.unet_config
+        for name, what, expected in (("c_crossattn", "context", "context_dim"), ("y", "pooled output with sizes", "adm_in_channels")):
+            if name in conds and (width := conds[name].cond.shape[-1]) != config[expected]:
+                raise ModelError(
+                    f"The {what} of a conditioning has {width} channels, the MODEL expects {config[expected]}. Use the CLIP of a "
+                    "checkpoint of its kind."
+                )
 
     def __call__(self, noisy: Tensor, sigma: Tensor, conds: Sequence[ModelConds]) -> Tensor:
         """The network's prediction (:attr:`Schedule.prediction`) [b, 4, h, w], in fp32.
@@ -110,11 +123,12 @@ class Denoiser:
         steps = torch.cat([sigma[:1], torch.zeros_like(sigma[:1])])  # as of a sampler that is at this noise level
         model_options["transformer_options"] = {**model_options["transformer_options"], "sample_sigmas": steps}
         asked = [[cond], None]  # at a guidance of 1 the sampler leaves the negative out
-        if "sampler_calc_cond_batch_function" in model_options:
-            given = {"conds": asked, "input": noisy, "sigma": sigma, "model": self.model, "model_options": model_options}
-            denoised = model_options["sampler_calc_cond_batch_function"](given)[0]
-        else:
-            denoised = comfy.samplers.calc_cond_batch(self.model, asked, noisy, sigma, model_options)[0]
+        with _random_numbers_of(noisy) if self.one_at_a_time else nullcontext():
+            if "sampler_calc_cond_batch_function" in model_options:
+                given = {"conds": asked, "input": noisy, "sigma": sigma, "model": self.model, "model_options": model_options}
+                denoised = model_options["sampler_calc_cond_batch_function"](given)[0]
+            else:
+                denoised = comfy.samplers.calc_cond_batch(self.model, asked, noisy, sigma, model_options)[0]
         return self.schedule.output(denoised, noisy, sigma)
 
 
@@ -122,3 +136,16 @@ def _together(conds: list, where: torch.device):
     first = conds[0]
     made = first.concat(conds[1:]) if len(conds) > 1 else first.cond
     return type(first)(made.to(where) if isinstance(made, Tensor) else made)
+
+
+@contextmanager
+def _random_numbers_of(noisy: Tensor) -> Iterator[None]:
+    """Patches that draw random numbers (HyperTile, ToMe) draw the same for the same input, and nobody else notices."""
+    with torch.random.fork_rng([noisy.device] if noisy.device.type == "cuda" else []):
+        torch.manual_seed(seed_of(noisy))
+        yield
+
+
+def seed_of(noisy: Tensor) -> int:
+    """A seed that depends on the input alone."""
+    return int.from_bytes(noisy.flatten()[:1].cpu().numpy().tobytes(), "little")

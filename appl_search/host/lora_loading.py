@@ -20,6 +20,7 @@ from ..loras.layout import LoraLayout, layout_of
 from ..loras.names import other_names
 from ..loras.patch import Patch
 from ..loras.source import LoraSource
+from .architectures import architecture_of
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ class LoadedLora:
 def load(source: LoraSource, model, clip) -> LoadedLora:
     """What a LoRA file patches. ``model``: ModelPatcher; ``clip``: CLIP or None.
 
-    Raises LoraError when the file fits neither, and for tensors that do not fit the parameter that they are for.
+    Raises LoraError when the file fits neither, or is for another architecture, and for tensors that do not fit the
+    parameter that they are for; ModelError for a MODEL of no known architecture.
     """
-    file = source.file
-    whole = layout_of(file, source.name)
-    architecture = whole.architecture
+    file, architecture = source.file, architecture_of(model)
+    whole = layout_of(file, source.name, architecture)
+    if whole.architecture != architecture:
+        raise _for_another_model(source, whole.architecture, architecture)
     key_map = _key_map(model, clip)
     shapes = _parameters(model, clip)
     names = {stem: name for stem in file.stems if (name := next((n for n in other_names(stem) if n in key_map), None))}
@@ -56,11 +59,7 @@ def load(source: LoraSource, model, clip) -> LoadedLora:
         if key in shapes and architecture.group_of_key(key) is not None
     }
     if not patches:
-        shown = ", ".join(map(cut, list(file.tensors)[:3]))
-        why = f"It is for another architecture than {labels()}." if not left_out else _flat_scale_note(left_out)
-        raise LoraError(
-            f"LoRA file {source.path}: none of its {len(file.tensors)} keys is a key of this MODEL or CLIP (it has {shown}). {why}"
-        )
+        raise _nothing_loaded(file, left_out, names)
     for key, patch in patches.items():
         if not patch.fits(shapes[key]):
             raise misfit(source, key, patch, shapes[key])
@@ -69,6 +68,25 @@ def load(source: LoraSource, model, clip) -> LoadedLora:
         groups[TEXT_ENCODERS] = whole.groups[TEXT_ENCODERS]
     notes = _notes(source, architecture, patches, left_out, clip)
     return LoadedLora(source, replace(whole, groups=dict(groups)), patches, tuple(notes))
+
+
+def _nothing_loaded(file: LoraFile, left_out: list[str], names: Mapping[str, str]) -> LoraError:
+    what = f"LoRA file {file.path}: none of its {len(file.tensors)} keys"
+    if left_out:
+        return LoraError(f"{what} can be applied. {_flat_scale_note(left_out)}")
+    if names:
+        return LoraError(f"{what} can be applied: this ComfyUI knows no such adapter for {cut(next(iter(names)))}.")
+    shown = ", ".join(cut(key, 80) for key in list(file.tensors)[:2])
+    return LoraError(
+        f"{what} is a key of this MODEL or CLIP (it has {shown}). It is for another architecture than {labels()}."
+    )
+
+
+def _for_another_model(source: LoraSource, meant: Architecture, found: Architecture) -> LoraError:
+    return LoraError(
+        f"LoRA file {source.path} is for {meant.label}, and the MODEL is {found.label}. Load a checkpoint of "
+        f"{meant.label}, or choose a LoRA for {found.label}."
+    )
 
 
 def misfit(source: LoraSource, key: str, patch: Patch, shape: torch.Size) -> LoraError:

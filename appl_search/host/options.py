@@ -8,7 +8,9 @@ import comfy.sampler_helpers
 import torch
 from torch import Tensor
 
+from . import compat
 from .errors import ModelError
+from .naming import name_of
 
 #: Wrappers, by their keys, that only make sampling faster: compiled code, and what is kept from step to step.
 _ONLY_FASTER = ("torch.compile", "easycache", "lazycache")
@@ -18,7 +20,7 @@ def sampling_options(patcher) -> dict:
     """The model options that ComfyUI's sampler would use; the MODEL's own are left alone."""
     options = _copied(patcher.model_options)
     transformer = options.setdefault("transformer_options", {})
-    if hasattr(comfy.sampler_helpers, "prepare_model_patcher"):  # ComfyUI since December 2024: wrappers and callbacks
+    if compat.HAS_CALLBACKS:
         comfy.sampler_helpers.prepare_model_patcher(patcher, {"positive": []}, options)
     for by_key in transformer.get("wrappers", {}).values():
         for key in _ONLY_FASTER:
@@ -29,6 +31,16 @@ def sampling_options(patcher) -> dict:
         for place, function in by_place.items():
             by_place[place] = _unsparing(function)
     return options
+
+
+def uncompiled(patcher):
+    """The MODEL with modules in place of their compiled forms: those would compile anew for every change of a rate."""
+    compiled = {name: patch._orig_mod for name, patch in patcher.object_patches.items() if hasattr(patch, "_orig_mod")}
+    if not compiled:
+        return patcher
+    patcher = patcher.clone()
+    patcher.object_patches.update(compiled)
+    return patcher
 
 
 def is_patched(options: dict) -> bool:
@@ -68,10 +80,3 @@ def _unsparing(patch: Callable) -> Callable:
             ) from error
 
     return call
-
-
-def name_of(function: object) -> str:
-    """A function or a callable object as its source names it."""
-    function = getattr(function, "__func__", function)
-    named = function if hasattr(function, "__qualname__") else type(function)
-    return f"{named.__module__}.{named.__qualname__}"

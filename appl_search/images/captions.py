@@ -55,8 +55,17 @@ def as_prompt(caption: str, literal: bool) -> str:
     return re.sub(r"([()])", r"\\\1", caption) if literal else caption
 
 
+def weighs_words(prompt: str) -> bool:
+    """Whether ComfyUI reads a pair of brackets in it as a weight."""
+    return re.search(r"\(.*\)", _without_escapes(prompt), re.DOTALL) is not None
+
+
+def _without_escapes(prompt: str) -> str:
+    return prompt.replace("\\(", "").replace("\\)", "")
+
+
 def _check_brackets(caption: str, name: str) -> None:
-    plain = caption.replace("\\(", "").replace("\\)", "")
+    plain = _without_escapes(caption)
     depth = deepest = 0
     for sign in re.findall(r"[()]", plain):
         depth = max(depth + (1 if sign == "(" else -1), 0)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..settings.declaration import declared
 from .options import TrainingOptions
 from .subset import CAPTION_EXTENSIONS, Subset
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    try:
+        import tomli as tomllib
+    except ModuleNotFoundError:
+        tomllib = None  # said when a file is to be read
 
 #: The trainers' names of options, and ours. Of each the innermost table that has it counts.
 NAMES = {
@@ -72,6 +76,7 @@ def read_subsets(path: Path, options: TrainingOptions) -> tuple[list[Subset], li
     Paths are taken from the file's own folder. Raises ValueError with the file, the table and the option for what
     cannot be read or served.
     """
+    _expect(tomllib is not None, f"{path} needs the package tomli to be read by Python 3.10: pip install tomli.")
     try:
         data = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
@@ -109,7 +114,7 @@ def _subset(table: dict[str, Any], where: str, home: Path, options: TrainingOpti
         f"{where}: {', '.join(unserved)} cannot be served by a search. Remove it from the file, or set it to 0.",
     )
     _expect("image_dir" in table, f"{where}: image_dir is missing, expected a folder.")
-    kinds = {field.name: type(field.default) for field in fields(TrainingOptions)}
+    kinds = {each.name: each.kind for each in declared(TrainingOptions)}
     changes: dict[str, Any] = {}
     if "resolution" in table:
         width, height = _resolution(table["resolution"], where)

@@ -47,20 +47,21 @@ class Examples(Sequence):
 def encode(
     training_set: TrainingSet,
     encode_image: Callable[[Tensor], Tensor],
-    encode_caption: Callable[[str], tuple[Tensor, Tensor]],
+    encode_caption: Callable[[str, int], tuple[Tensor, Tensor]],
     seed: int = 0,
 ) -> Examples:
     """Every picture as an example, in as many versions as its options ask for where samples differ.
 
-    ``encode_image``: pixels [h, w, 3] -> latent [4, h/8, w/8]; ``encode_caption``: text -> (context
+    ``encode_image``: pixels [h, w, 3] -> latent [4, h/8, w/8]; ``encode_caption``: (text, max_tokens) -> (context
     [1, tokens, c], pooled [1, p]). Equal captions are encoded once, equal crops too. Latents and conditioning stay
     in ordinary memory. ``seed``: of the versions, which depend on nothing else.
     """
     wanted = [_versions_of(item, position, seed) for position, item in enumerate(training_set.items)]
-    texts: dict[str, tuple[Tensor, Tensor]] = {}
-    for version in (version for versions in wanted for version in versions):
-        if version.prompt not in texts:
-            texts[version.prompt] = tuple(part[0].detach().float().cpu() for part in encode_caption(version.prompt))
+    texts: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
+    for item, versions in zip(training_set.items, wanted):
+        for text in ((version.prompt, item.options.max_tokens) for version in versions):
+            if text not in texts:
+                texts[text] = tuple(part[0].detach().float().cpu() for part in encode_caption(*text))
     versions = [
         _encoded(item, of_item, encode_image, texts) if isinstance(item, Picture) else [item]
         for item, of_item in zip(training_set.items, wanted)
@@ -77,7 +78,7 @@ def _versions_of(item: Picture | Example, position: int, seed: int) -> list[Vers
 
 
 def _encoded(
-    picture: Picture, versions: Sequence[Version], encode_image, texts: dict[str, tuple[Tensor, Tensor]]
+    picture: Picture, versions: Sequence[Version], encode_image, texts: dict[tuple[str, int], tuple[Tensor, Tensor]]
 ) -> list[Example]:
     pixels, mask = picture.read()
     latents: dict[tuple, Tensor] = {}
@@ -85,7 +86,7 @@ def _encoded(
     for version in versions:
         if (where := (version.corner, version.flipped)) not in latents:
             latents[where] = encode_image(picture.cut(pixels, version)).detach().float().cpu()
-        context, pooled = texts[version.prompt]
+        context, pooled = texts[version.prompt, picture.options.max_tokens]
         examples.append(
             Example(
                 latent=latents[where],
@@ -96,6 +97,7 @@ def _encoded(
                 mask=None if mask is None else latent_mask(picture.cut(mask, version)),
                 weight=picture.options.loss_weight,
                 name=picture.name,
+                max_tokens=picture.options.max_tokens,
             )
         )
     return examples

@@ -14,6 +14,7 @@ import torch
 from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
+from .buckets import Size
 from .pixels import checked, checked_mask, without_alpha
 
 log = logging.getLogger("appl_search")
@@ -66,14 +67,15 @@ def read_image(path: Path) -> tuple[Tensor, Tensor | None]:
     The picture is turned as its EXIF data say, and its colours go from its ICC profile to sRGB. Grey, palette, CMYK and 16
     bit pictures become RGB; of an animation the first frame counts. Raises :class:`UnreadablePicture`.
     """
-    with _opened(path) as image:
-        try:
-            pixels = _pixels(ImageOps.exif_transpose(image), path)
-        except MemoryError:
-            raise
-        except Exception as error:  # Pillow's readers raise whatever their format's code meets first
-            raise UnreadablePicture(_unreadable(path, error)) from error
-    return checked(pixels, str(path))
+    return checked(_decoded(path), str(path))
+
+
+def look_at(path: Path) -> tuple[Size, bool]:
+    """((width, height) of what :func:`read_image` gives, whether it has alpha), with less work. Raises as that does."""
+    pixels = _decoded(path)
+    if pixels.dtype != torch.uint8:
+        checked(pixels, str(path))
+    return (pixels.shape[1], pixels.shape[0]), pixels.shape[2] == 4 and bool((pixels[:, :, 3] < 255).any())
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,17 @@ class FromFile:
         return image, mask
 
 
+def _decoded(path: Path) -> Tensor:
+    """[h, w, 1, 3 or 4] of an upright picture, as bytes or in 0..1."""
+    with _opened(path) as image:
+        try:
+            return _pixels(ImageOps.exif_transpose(image), path)
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow's readers raise whatever their format's code meets first
+            raise UnreadablePicture(_unreadable(path, error)) from error
+
+
 def _opened(path: Path) -> Image.Image:
     try:
         return Image.open(path)
@@ -106,7 +119,6 @@ def _unreadable(path: Path, error: Exception) -> str:
 
 
 def _pixels(image: Image.Image, path: Path) -> Tensor:
-    """[h, w, 1, 3 or 4] of an upright picture, as bytes or in 0..1."""
     if image.mode.startswith("I"):  # grey with 16 bits; "I" has room for more and holds no more
         return torch.from_numpy(np.asarray(image).astype(np.float32) / _SIXTEEN_BITS)[:, :, None]
     if image.mode == "F":

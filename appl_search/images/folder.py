@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .captions import check_caption, first_line
 from .dataset_file import read_subsets
-from .files import FromFile, folders_in, mask_beside, pictures_among, read_image
+from .files import FromFile, folders_in, look_at, mask_beside, pictures_among
 from .frames import Frame
 from .metadata import Entry, read_metadata
 from .options import TrainingOptions
@@ -136,14 +136,14 @@ def _read(entry: Entry, subset: Subset) -> _Read:
         caption = _caption_beside(path, subset) if entry.caption is None else entry.caption
         usable = check_caption(subset.caption if caption is None else caption, name, options.literal)
         source = FromFile(path, options.alpha, mask_beside(path, subset.masks))
-        image, alpha = read_image(path)
-        frame = Frame.of((image.shape[1], image.shape[0]), options.chooser(), name)
+        size, has_alpha = look_at(path)
+        frame = Frame.of(size, options.chooser, name)
         if source.mask is not None:
             source.read()
     except ValueError as error:
         return _Read(problem=error)
     picture = Picture(source, usable, frame, name, options, options.repeats)
-    return _Read(picture, has_caption=bool(usable) or caption is not None, has_alpha=alpha is not None)
+    return _Read(picture, has_caption=bool(usable) or caption is not None, has_alpha=has_alpha)
 
 
 def _caption_beside(path: Path, subset: Subset) -> str | None:

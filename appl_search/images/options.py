@@ -2,105 +2,173 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from PIL import ImageColor
 
+from ..settings.declaration import TRAINING, check, require, setting
 from .buckets import Buckets
 from .pixels import IGNORE, MASK
 from .wording import Wording
-
-#: Tokens of a caption that kohya's trainers read: one, two or three times what CLIP holds. 0: all, as ComfyUI does.
-TOKEN_LIMITS = (0, 75, 150, 225)
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
     """Of some pictures. Bad values raise ValueError with the field, the value and what is allowed.
 
-    ``width``, ``height``: the budget of pixels that pictures are brought to; 0 for both: they stay as they are, but for a
-    central crop to multiples of 8. ``buckets``: to the bucket nearest to their own aspect ratio, whose sides go from
-    ``smallest`` to ``largest`` by ``step``, and never enlarged with ``no_upscale``; else all to width x height itself.
-    ``flip``: half of the samples are mirrored. ``random_crop``: what is cut off differs from sample to sample.
-    ``alpha``: "mask" makes the loss count opaque pixels only, "ignore" drops it, a colour is laid behind it.
-    ``prefix`` to ``secondary_separator``: see :class:`Wording`. ``literal``: brackets in captions are plain characters, as
-    for kohya's trainers, and weigh no words. ``max_tokens``: see TOKEN_LIMITS.
-    ``weight``: of the pictures' loss; ``repeats``: how often each comes in an epoch. ``regularisation``: they show what
-    the LoRA should leave alone; they are repeated until there are as many as others, and their loss counts
-    ``prior_weight`` times. ``variants``: how many versions of a picture are prepared where samples differ.
+    The fields from ``prefix`` to ``secondary_separator`` are those of :class:`Wording`.
     """
 
-    width: int = 0
-    height: int = 0
-    buckets: bool = True
-    smallest: int = 256
-    largest: int = 2048
-    step: int = 64
-    no_upscale: bool = False
-    flip: bool = False
-    random_crop: bool = False
-    alpha: str = "white"
-    prefix: str = ""
-    suffix: str = ""
-    dropout: float = 0.0
-    wildcards: bool = False
-    all_lines: bool = False
-    shuffle: bool = False
-    tag_dropout: float = 0.0
-    separator: str = ","
-    keep_tokens: int = 0
-    keep_separator: str = ""
-    secondary_separator: str = ""
-    literal: bool = False
-    max_tokens: int = 0
-    weight: float = 1.0
-    repeats: int = 1
-    regularisation: bool = False
-    prior_weight: float = 1.0
-    variants: int = 16
+    width: int = setting(
+        0,
+        help="Bring every image to about this size, with height: 1024 and 1024 are SDXL's. 0: images stay as they are, but for a "
+        "central crop to multiples of 8.",
+        group=TRAINING, minimum=0, maximum=8192, multiple_of=8, step=8,
+    )  # fmt: skip
+    height: int = setting(
+        0, help="The other side of that size.", group=TRAINING, minimum=0, maximum=8192, multiple_of=8, step=8
+    )
+    buckets: bool = setting(
+        True,
+        help="Images keep their aspect ratio, about: each goes to the nearest of many sizes with as many pixels as width and "
+        "height have, as kohya's trainers do it. Off: all are cropped to exactly width and height.",
+        group=TRAINING,
+    )  # fmt: skip
+    smallest: int = setting(
+        256, help="The shortest side of a bucket.", group=TRAINING, minimum=64, maximum=8192, step=8
+    )
+    largest: int = setting(2048, help="The longest side of a bucket.", group=TRAINING, minimum=64, maximum=8192, step=8)
+    step: int = setting(
+        64,
+        help="Sides of buckets are multiples of this.",
+        group=TRAINING,
+        minimum=8,
+        maximum=1024,
+        multiple_of=8,
+        step=8,
+    )
+    no_upscale: bool = setting(
+        False,
+        help="Small images are not enlarged: they keep their size, cropped to multiples of step. With buckets only.",
+        group=TRAINING,
+    )  # fmt: skip
+    flip: bool = setting(False, help="Half of the samples see the image mirrored.", group=TRAINING)
+    random_crop: bool = setting(
+        False,
+        help="What an image loses when it is cropped to its size differs from sample to sample, instead of being the same at "
+        "both ends.",
+        group=TRAINING,
+    )  # fmt: skip
+    alpha: str = setting(
+        "white",
+        help="What an alpha channel means: a colour (a name, or a hash sign and six digits) is laid behind the image; mask: the "
+        "loss counts where the image is opaque; ignore: it is dropped, and what it hides counts.",
+        group=TRAINING,
+    )  # fmt: skip
+    prefix: str = setting("", help="Put before every caption, with a space.", group=TRAINING)
+    suffix: str = setting("", help="Put behind every caption, with a space.", group=TRAINING)
+    dropout: float = setting(
+        0.0, help="Chance of a sample to have no caption at all.", group=TRAINING, minimum=0, maximum=1, step=0.01
+    )
+    wildcards: bool = setting(
+        False,
+        help="Each sample takes one of the words in curly brackets that have bars between them, and one of the lines of a "
+        "caption with several. Doubled brackets are plain ones.",
+        group=TRAINING,
+    )  # fmt: skip
+    all_lines: bool = setting(
+        False, help="All lines of a caption file count. Off: its first one, as for kohya's trainers.", group=TRAINING
+    )
+    shuffle: bool = setting(False, help="The tags of a caption come in another order for each sample.", group=TRAINING)
+    tag_dropout: float = setting(
+        0.0, help="Chance of each tag to be left out of a sample.", group=TRAINING, minimum=0, maximum=1, step=0.01
+    )
+    separator: str = setting(",", help="What stands between tags.", group=TRAINING)
+    keep_tokens: int = setting(
+        0,
+        help="As many tags at the start keep their place and are never left out.",
+        group=TRAINING,
+        minimum=0,
+        maximum=255,
+    )
+    keep_separator: str = setting(
+        "",
+        help="In captions that have this text the tags before it stay, and those behind a second one, instead of keep_tokens.",
+        group=TRAINING,
+    )  # fmt: skip
+    secondary_separator: str = setting(
+        "", help="Stands in captions between tags that stay together; it becomes separator in the end.", group=TRAINING
+    )
+    literal: bool = setting(
+        False,
+        help="Brackets in captions are plain text, as for kohya's trainers. Off: they weigh words, as in ComfyUI's prompts.",
+        group=TRAINING,
+    )  # fmt: skip
+    max_tokens: int = setting(
+        0,
+        help="Captions are read up to this many tokens, in parts of 75 put together as kohya's trainers do. 0: whole captions, "
+        "as ComfyUI reads prompts.",
+        group=TRAINING, minimum=0, maximum=225, multiple_of=75, step=75,
+    )  # fmt: skip
+    weight: float = setting(
+        1.0, help="How much the loss of these images counts.", group=TRAINING, minimum=0, maximum=1000, step=0.05
+    )
+    repeats: int = setting(
+        1, help="How often each image comes before all have come again.", group=TRAINING, minimum=1, maximum=10000
+    )
+    regularisation: bool = setting(
+        False,
+        help="These images show what should stay as it is. They are repeated until there are as many as other images.",
+        group=TRAINING,
+    )  # fmt: skip
+    prior_weight: float = setting(
+        1.0,
+        help="How much the loss of regularisation images counts.",
+        group=TRAINING,
+        minimum=0,
+        maximum=1000,
+        step=0.05,
+    )
+    variants: int = setting(
+        16,
+        help="Of each image as many versions are prepared when samples differ, by flips, crops or captions. Each is encoded once.",
+        group=TRAINING, minimum=1, maximum=1000,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
-        self._check("separator", bool(self.separator), "a text that is not empty")
-        self._check("max_tokens", self.max_tokens in TOKEN_LIMITS, f"one of {TOKEN_LIMITS}")
-        self._check("keep_tokens", self.keep_tokens >= 0, "a number of at least 0")
-        for field in ("repeats", "variants"):
-            self._check(field, getattr(self, field) >= 1, "a number of at least 1")
-        for field in ("dropout", "tag_dropout"):
-            self._check(field, 0 <= getattr(self, field) <= 1, "a chance from 0 to 1")
-        for field in ("weight", "prior_weight"):
-            value = getattr(self, field)
-            self._check(field, math.isfinite(value) and value >= 0, "a finite number of at least 0")
-        self._check(
+        check(self)
+        require(self, "separator", bool(self.separator), "a text that is not empty")
+        require(
+            self,
             "alpha",
             self.alpha in (IGNORE, MASK) or _is_colour(self.alpha),
             f"{IGNORE}, {MASK}, or a colour (white, #rrggbb)",
         )
-        self._check("height", bool(self.width) == bool(self.height), "0 where width is 0, else a number of pixels")
-        self.chooser()
+        require(self, "height", bool(self.width) == bool(self.height), "0 where width is 0, else a number of pixels")
+        _ = self.chooser  # raises for sizes that do not go together
 
-    def _check(self, field: str, good: bool, allowed: str) -> None:
-        if not good:
-            raise ValueError(f"TrainingOptions: {field} is {getattr(self, field)!r}, expected {allowed}.")
-
+    @cached_property
     def chooser(self) -> Buckets | None:
         """Of the pictures' sizes; None when they stay as they are."""
         if not self.width:
             return None
         return Buckets((self.width, self.height), self.smallest, self.largest, self.step, self.no_upscale, self.buckets)
 
+    @cached_property
     def wording(self) -> Wording:
-        names = Wording.__dataclass_fields__
-        return Wording(**{name: getattr(self, name) for name in names})
+        """What is done to captions."""
+        return Wording(**{name: getattr(self, name) for name in Wording.__dataclass_fields__})
 
     @property
     def loss_weight(self) -> float:
+        """Of each of the pictures."""
         return self.weight * (self.prior_weight if self.regularisation else 1.0)
 
     @property
     def varies(self) -> bool:
         """Whether samples of one picture can differ."""
-        return self.flip or self.random_crop or self.wording().varies
+        return self.flip or self.random_crop or self.wording.varies
 
 
 def _is_colour(text: str) -> bool:

@@ -57,7 +57,7 @@ class Picture:
         options = self.options
         flipped = draws is not None and options.flip and draws.random() < 0.5
         corner = self.frame.anywhere(draws) if draws is not None and options.random_crop else self.frame.centre
-        caption = options.wording().word(self.caption, draws or random.Random(0))
+        caption = options.wording.word(self.caption, draws or random.Random(0))
         caption = check_caption(caption, self.name, options.literal)
         return Version(corner, flipped, as_prompt(caption, options.literal))
 
@@ -91,7 +91,7 @@ class Example:
     """An encoded picture. ``latent`` [4, h, w] in the VAE's scale; ``context`` [tokens, c]; ``pooled`` [p].
 
     ``sizes``: SDXL's size conditioning, in pixels. ``caption``: as a prompt for the host; None when the conditioning came
-    ready-made. ``mask`` [h, w] in 0..1: what counts in the loss, None for all. ``weight``: of its loss.
+    ready-made. ``mask`` [h, w] in 0..1: what counts in the loss, None for all. ``weight``: of its loss. ``max_tokens``: of the caption, see TrainingOptions.
     """
 
     latent: Tensor
@@ -103,3 +103,4 @@ class Example:
     weight: float = 1.0
     name: str = ""
     repeats: int = 1
+    max_tokens: int = 0

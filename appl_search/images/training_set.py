@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .captions import check_caption, first_line, one_for_each
+from .captions import check_caption, first_line, one_for_each, weighs_words
 from .conditioning import example
 from .frames import Frame
 from .options import TrainingOptions
@@ -45,6 +45,17 @@ class TrainingSet:
         return (
             f"{len(far)} of {len(pictures)} images {'is' if len(far) == 1 else 'are'} far from the 1024x1024 pixels that SDXL "
             f"was trained at; the first of them has {width}x{height}. Training Options can bring images to that size."
+        )
+
+    @property
+    def bracket_note(self) -> str | None:
+        """What to say of captions in which brackets weigh words: kohya's trainers read them as text."""
+        weighing = [item for item in self.items if isinstance(item, Picture) and weighs_words(item.version().prompt)]
+        if not weighing:
+            return None
+        return (
+            f"Brackets weigh words in {len(weighing)} of {len(self.items)} captions, as in ComfyUI's prompts. With literal in Training "
+            "Options they are text, as for kohya's trainers."
         )
 
     def epoch(self) -> list[int]:
@@ -86,7 +97,7 @@ class TrainingSet:
             name = f"training image {number}"
             caption = check_caption(caption, name, options.literal).strip()
             image, alpha = checked(pixels, name)
-            frame = Frame.of((image.shape[1], image.shape[0]), options.chooser(), name)
+            frame = Frame.of((image.shape[1], image.shape[0]), options.chooser, name)
             if mask is not None:
                 mask = _usable(mask, name)
             if frame.note:
@@ -98,25 +109,26 @@ class TrainingSet:
         return cls(tuple(made), tuple(notes))
 
     @classmethod
-    def from_latents(cls, latent: dict, conditioning: Sequence[Sequence]) -> TrainingSet:
-        """A LATENT ({"samples": [n, 4, h, w]}) and CONDITIONING ([[context, {"pooled_output": ...}], ...]).
+    def from_latents(cls, latent: dict | Sequence[dict], conditioning: Sequence) -> TrainingSet:
+        """A LATENT ({"samples": [n, 4, h, w]}) and CONDITIONING ([[context, {"pooled_output": ...}], ...]), or lists of both.
 
         One conditioning entry serves all latents. Sizes in the conditioning (CLIPTextEncodeSDXL) are
         kept, else the latent's own size counts. A noise mask of the latent is its mask. Raises ValueError for shapes that
         do not fit, NaN values, or conditioning without a pooled output or with parts that a search cannot serve.
         """
-        samples = latent["samples"]
-        if samples.ndim != 4 or samples.shape[1] != 4 or not samples.numel():
-            raise ValueError(f"The LATENT has shape {tuple(samples.shape)}, expected (n, 4, h, w) from an SDXL VAE.")
-        if not torch.isfinite(samples).all():
-            raise ValueError("The LATENT has NaN or infinite values. Check the image and the VAE it came from.")
-        entries = list(conditioning) * (len(samples) if len(conditioning) == 1 else 1)
+        if isinstance(latent, Mapping):
+            latent, conditioning = [latent], [conditioning]
+        samples, masks = [], []
+        for batch in latent:
+            samples += _latents(batch["samples"])
+            masks += _masks(batch.get("noise_mask"), len(batch["samples"]), "latents")
+        entries = [entry for each in conditioning for entry in each]
+        entries *= len(samples) if len(entries) == 1 else 1
         if len(entries) != len(samples):
             raise ValueError(
                 f"There are {len(entries)} conditioning entries for {len(samples)} latents. Give one for each, or a "
                 "single one for all."
             )
-        masks = _masks(latent.get("noise_mask"), len(samples), "latents")
         return cls(tuple(example(*each, number) for number, each in enumerate(zip(samples, entries, masks), 1)))
 
 
@@ -141,7 +153,9 @@ def balanced(others: int, repeats: Sequence[int]) -> list[int]:
 
 def captions_of(texts: Sequence[str], options: TrainingOptions) -> list[str]:
     """Captions that come as whole texts, one for each picture: their first lines, unless ``options`` use all lines."""
-    return [text if options.all_lines or options.wildcards else first_line(text) for text in texts]
+    return [
+        text.removeprefix("\ufeff") if options.all_lines or options.wildcards else first_line(text) for text in texts
+    ]
 
 
 def _is_regularisation(item: Picture | Example) -> bool:
@@ -152,6 +166,14 @@ def _each(batches: Tensor | Sequence[Tensor], dimensions: int) -> list[Tensor]:
     """The images or masks in one batch or several; one with a dimension less is a batch of one."""
     batches = [batches] if isinstance(batches, Tensor) else list(batches)
     return [one for batch in batches for one in (batch if batch.ndim == dimensions else batch[None])]
+
+
+def _latents(samples: Tensor) -> list[Tensor]:
+    if samples.ndim != 4 or samples.shape[1] != 4 or not samples.numel():
+        raise ValueError(f"The LATENT has shape {tuple(samples.shape)}, expected (n, 4, h, w) from an SDXL VAE.")
+    if not torch.isfinite(samples).all():
+        raise ValueError("The LATENT has NaN or infinite values. Check the image and the VAE it came from.")
+    return list(samples)
 
 
 def _masks(masks: Tensor | Sequence[Tensor] | None, images: int, of: str = "images") -> list[Tensor | None]:

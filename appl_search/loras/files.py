@@ -94,7 +94,7 @@ def read_lora(path: Path) -> LoraFile:
 def parse_lora(path: Path, data: bytes) -> LoraFile:
     """A LoRA file from its bytes, as :func:`read_lora`; ``path`` is for messages."""
     try:
-        tensors = load(data)
+        tensors = dict(sorted(load(data).items()))  # the library's order is another one each time
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     except (SafetensorError, RuntimeError, ValueError, KeyError, AssertionError) as error:
         raise LoraError(

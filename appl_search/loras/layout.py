@@ -53,11 +53,14 @@ def _layout_of_state(state: FileState) -> LoraLayout:
     return layout_of(read_lora(state.path), state.path.stem)
 
 
-def layout_of(file: LoraFile, name: str) -> LoraLayout:
-    """The layout of a file, named ``name``. Raises LoraError when nothing in it is for a known architecture."""
+def layout_of(file: LoraFile, name: str, first: Architecture | None = None) -> LoraLayout:
+    """The layout of a file, named ``name``. Raises LoraError when nothing in it is for a known architecture.
+
+    ``first``: the architecture that is meant where the file's names fit several.
+    """
     counts = {stem: len({p for kind in adapters_in(parts) for p in kind.parameters(parts)}) for stem, parts in file.stems.items()}
     stems = [stem for stem, count in counts.items() if count]
-    architecture = architecture_of_keys(stems)
+    architecture = architecture_of_keys(stems, first)
     groups: dict[str, int] = {}
     for stem in stems:
         if (group := architecture.group_of_key(stem)) is not None:

@@ -71,7 +71,7 @@ def told_apart(sources: Sequence[LoraSource]) -> list[LoraSource]:
         paths = list(dict.fromkeys(source.path for source in named if source.name == name))
         for index, source in enumerate(named):
             if source.name == name:
-                named[index] = replace(source, name=f"{name} ({paths.index(source.path) + 1})")
+                named[index] = replace(source, name=f"{sources[index].name} ({paths.index(source.path) + 1})")
     return named
 
 

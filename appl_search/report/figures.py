@@ -180,5 +180,7 @@ def _legend(axes: Axes, theme: Theme, below: float) -> None:
 
 
 def _short(name: str) -> str:
-    """People know names of files by their beginning."""
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME - 1]}\u2026"
+    """The beginning of a name, by which people know files, with no sign that matplotlib takes for a formula or a secret label."""
+    text = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME - 1]}\u2026"
+    text = "".join(sign if sign.isprintable() else "\ufffd" for sign in text).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text

@@ -49,10 +49,11 @@ def html_report(result: SearchResult, pictures: Mapping[str, Sequence[Image.Imag
     settings = {**result.settings.to_dict(), "prediction": result.prediction}
     parts += ["<h2>Settings</h2>", _table(settings), "<h2>Versions</h2>", _table({**_versions(), **versions})]
     body = "\n".join(parts)
-    return (
+    page = (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{CONTENT_POLICY}"><title>Block weights of {escape(names)}</title>'
         f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
+    return page.encode("utf-8", "replace").decode()  # file names may have bytes that no text has
 
 
 def _how(result: SearchResult) -> str:
@@ -83,7 +84,7 @@ def _rates(weights: BlockWeights) -> str:
     rows = []
     for name, value, error, there in zip(weights.blocks, weights.values, weights.stderr, weights.present):
         rate, spread = (f"{value:.3f}", f"± {error:.3f}" if error == error else "") if there else ("-", "no keys")
-        rows.append(f'<tr><th>{name}</th><td class="number">{rate}</td><td>{spread}</td></tr>')
+        rows.append(f'<tr><th>{escape(name)}</th><td class="number">{rate}</td><td>{spread}</td></tr>')
     return f"<table>{''.join(rows)}</table>"
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
 from ..gradients.rates import spread
+from ..weights.fields import Fields, whole, wrong
 from .methods.quadratic import Quadratic
 
 
@@ -98,19 +98,30 @@ class PenaltyPath:
         return {"model": model, **rates}
 
     @classmethod
-    def from_dict(cls, data: Mapping, loras: int) -> PenaltyPath:
-        """The inverse of :meth:`to_dict`, for a search of so many LoRAs."""
-        model = {
-            name: torch.tensor(value, dtype=torch.float64) if isinstance(value, list) else value
-            for name, value in data["model"].items()
-        }
-        model["lower"] = -math.inf if model["lower"] is None else model["lower"]
-        model["upper"] = math.inf if model["upper"] is None else model["upper"]
-        return cls(
-            Quadratic(**model),
-            torch.tensor(data["parameter_of"]).view(loras, -1),
-            torch.tensor(data["constant"], dtype=torch.float64).view(loras, -1),
+    def from_fields(cls, fields: Fields, shape: tuple[int, int]) -> PenaltyPath:
+        """The inverse of :meth:`to_dict`, for a search of ``shape`` LoRAs, blocks. ValueError names the field that is wrong."""
+        model = fields.object("model")
+        center = model.tensor("center", [None])
+        parameters = len(center)
+        quadratic = Quadratic(
+            center=center,
+            loss=model.number("loss"),
+            gradient=model.tensor("gradient", [parameters]),
+            hessian=model.tensor("hessian", [parameters, parameters]),
+            noise=model.tensor("noise", [parameters, parameters]),
+            counts=model.tensor("counts", [parameters]),
+            negative_penalty=model.number("negative_penalty", 0),
+            lower=model.number("lower") if model.has("lower") else -math.inf,
+            upper=model.number("upper") if model.has("upper") else math.inf,
         )
+        if quadratic.lower > quadratic.upper or (quadratic.counts < 1).any():
+            raise ValueError(f"{model.place('lower')} is above upper, or one of counts is below 1.")
+        rates = shape[0] * shape[1]
+        of = fields.list("parameter_of")
+        if len(of) != rates:
+            raise wrong(fields.place("parameter_of"), of, f"a list of {rates}")
+        of = [whole(one, f"{fields.place('parameter_of')}[{i}]", -1, parameters - 1) for i, one in enumerate(of)]
+        return cls(quadratic, torch.tensor(of).view(shape), fields.tensor("constant", [rates]).view(shape))
 
 
 def _plain(value: Tensor | float) -> list | float | None:

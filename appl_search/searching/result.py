@@ -13,6 +13,8 @@ from torch import Tensor
 from ..loras.layout import LoraLayout
 from ..settings import SearchSettings
 from ..weights.block_weights import BlockWeights
+from ..weights.fields import Fields, read_json
+from ..weights.registry import shortened
 from .penalty_path import PenaltyPath, Solution
 
 SCHEMA = "appl-search/1"
@@ -94,31 +96,45 @@ class SearchResult:
                 "block_weights": self.history.block_weights.tolist(),
             },
         }
-        return re.sub(r"\[[^\[\]{}]*\]", lambda row: re.sub(r"\s+", " ", row[0]), json.dumps(data, indent=2))
+        return re.sub(r"\[[^\[\]{}]*\]", lambda row: re.sub(r"\s+", " ", row[0]), json.dumps(data, indent=2, allow_nan=False))
 
     @classmethod
     def from_json(cls, text: str) -> SearchResult:
         """The inverse of :meth:`to_json`. Raises ValueError for anything else, saying what is wrong."""
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"The saved result is not JSON ({error}). Expected a file written by this pack.") from error
+        data = read_json(text)
         schema = data.get("schema") if isinstance(data, dict) else None
         if schema != SCHEMA:
-            raise ValueError(f"The saved result has schema {schema!r}, expected {SCHEMA!r}. It was not written by this version of the pack.")
-        missing = [key for key in ("loras", "settings", "samples", "seconds", "prediction", "history") if key not in data]
-        if missing:
-            raise ValueError(f"The saved result has no {', '.join(missing)}. The file is incomplete.")
-        history = data["history"]
+            shown = shortened(schema) if isinstance(schema, str) else repr(schema)[:60]
+            raise ValueError(f"The saved result has schema {shown}, expected {SCHEMA!r}. It was not written by this version of the pack.")
+        fields = Fields(data)
+        weights = tuple(BlockWeights.from_fields(lora) for lora in fields.objects("loras"))
+        if len({each.layout.architecture.name for each in weights}) > 1:
+            raise ValueError("loras are for different architectures. Expected LoRAs that were searched together.")
+        shape = (len(weights), len(weights[0].values))
+        path = PenaltyPath.from_fields(fields.object("penalty_path"), shape) if fields.has("penalty_path") else None
         return cls(
-            tuple(BlockWeights.from_dict(lora) for lora in data["loras"]),
-            History(*(torch.tensor(history[key]) for key in ("block_weights", "loss", "penalty"))),
-            SearchSettings.from_dict(data["settings"]),
-            data["samples"],
-            data["seconds"],
-            data["prediction"],
-            PenaltyPath.from_dict(data["penalty_path"], len(data["loras"])) if data.get("penalty_path") is not None else None,
+            block_weights=weights,
+            history=_history(fields.object("history"), shape),
+            settings=_settings(fields.object("settings")),
+            samples=fields.whole("samples", 0, 2**63),
+            seconds=fields.number("seconds", 0),
+            prediction=fields.text("prediction", 40),
+            penalty_path=path,
         )
+
+
+def _history(fields: Fields, shape: tuple[int, int]) -> History:
+    """``shape``: LoRAs, blocks."""
+    loss = fields.tensor("loss", [None], torch.float32)
+    penalty = fields.tensor("penalty", [len(loss)], torch.float32)
+    return History(block_weights=fields.tensor("block_weights", [len(loss) + 1, *shape], torch.float32), loss=loss, penalty=penalty)
+
+
+def _settings(fields: Fields) -> SearchSettings:
+    try:
+        return SearchSettings.from_dict(dict(fields.items()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"settings: {str(error)[:300]}") from error
 
 
 def block_weights_of(layouts: Iterable[LoraLayout], values: Tensor, stderr: Tensor) -> tuple[BlockWeights, ...]:

@@ -189,7 +189,7 @@ class Run(Iterator[Event]):
         row = int((~good).nonzero()[0])
         raise SearchDiverged(
             f"The denoising loss became {float(batch.losses[row])} (or its gradient did) at step {self._record.steps + 1}, "
-            f"timestep {self._evaluator.timestep(draw.levels[row]):.0f}, image {int(draw.indices[row]) + 1}. The model "
+            f"timestep {self._evaluator.timestep(draw.levels[row]):.0f}, {self._evaluator.examples[int(draw.indices[row])].name}. The model "
             "overflows there: load it in bf16 or fp32, or set bounds on the rates. The last good block weights are kept.",
             self.result(),
         )

@@ -14,6 +14,7 @@ SEARCH = "search"  # widgets of the search node
 ADVANCED = "advanced"  # widgets of the search's settings node
 LOADER = "loader"  # a widget of each LoRA's loader
 PREVIEWS = "previews"  # widgets of the node for preview pictures
+TRAINING = "training"  # widgets of the node that prepares training images
 
 _KEY = "setting"
 

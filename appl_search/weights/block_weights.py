@@ -6,10 +6,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..architectures import DEFAULT, named
+from ..architectures import DEFAULT, TEXT_ENCODERS, UNET_OTHER, named
 from ..loras.layout import LoraLayout, read_layout
 from ..loras.source import LoraSource
 from . import registry
+from .fields import Fields, finite, whole
+
+#: More keys than one part of any model has.
+MOST_KEYS = 10_000
 
 
 @dataclass(frozen=True)
@@ -98,15 +102,44 @@ class BlockWeights:
 
     @classmethod
     def from_dict(cls, data: Mapping) -> BlockWeights:
-        """The inverse of :meth:`to_dict`; ValueError names what is missing."""
-        for key in ("name", "sha256", "groups", "block_weights"):
-            if key not in data:
-                raise ValueError(f"Saved block weights have no {key!r}. Expected a result saved by this pack.")
-        architecture = named(data.get("architecture", DEFAULT.name))
-        values, stderr = [0.0] * len(architecture.blocks), [math.nan] * len(architecture.blocks)
-        for block, value in data["block_weights"].items():
-            values[architecture.block_index(block)] = value
-        for block, value in data.get("stderr", {}).items():
-            stderr[architecture.block_index(block)] = value
-        layout = LoraLayout(data["name"], data["sha256"], dict(data["groups"]), architecture)
-        return cls(layout, tuple(values), tuple(stderr))
+        """The inverse of :meth:`to_dict`; ValueError names the field that is missing or wrong."""
+        return cls.from_fields(Fields(data))
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> BlockWeights:
+        """:meth:`from_dict` of a part of a larger text."""
+        layout = layout_from_fields(fields)
+        rates = _by_block(fields.object("block_weights"), layout, -math.inf)
+        errors = _by_block(fields.object("stderr"), layout, 0.0) if fields.has("stderr") else {}
+        blocks = range(len(layout.architecture.blocks))
+        for block in blocks:
+            if layout.present[block] and block not in rates:
+                raise ValueError(f"{fields.place('block_weights')} has no rate for {layout.architecture.blocks[block]}, which the LoRA has.")
+        return cls(
+            layout,
+            tuple(rates.get(block, 0.0) for block in blocks),
+            tuple(errors.get(block, math.nan) for block in blocks),
+        )
+
+
+def layout_from_fields(fields: Fields) -> LoraLayout:
+    """The layout that "name", "sha256", "groups" and, where it is not SDXL, "architecture" say. ValueError names the field."""
+    architecture = named(fields.text("architecture", 40)) if fields.has("architecture") else DEFAULT
+    groups = fields.object("groups")
+    counts = {}
+    for group, count in groups.items():
+        if group not in (TEXT_ENCODERS, UNET_OTHER) and architecture.group_of_key(group) != group:
+            raise ValueError(f"{groups.place(group)} is no part of {architecture.label}.")
+        counts[group] = whole(count, groups.place(group), 0, MOST_KEYS)
+    return LoraLayout(fields.text("name"), fields.text("sha256", 100), counts, architecture)
+
+
+def _by_block(numbers: Fields, layout: LoraLayout, least: float) -> dict[int, float]:
+    """Finite numbers by the index of the block that they are for."""
+    found: dict[int, float] = {}
+    for name, value in numbers.items():
+        block = layout.architecture.block_index(name[:40])
+        if block in found:
+            raise ValueError(f"{numbers.place(name)} is there twice.")
+        found[block] = finite(value, numbers.place(name), least)
+    return found

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ...appl_search import BlockWeights, SearchResult
-from ...appl_search.architectures import DEFAULT, Architecture, named
+from ...appl_search.architectures import Architecture
 from ...appl_search.loras.layout import LoraLayout
 from ...appl_search.report.curves import running_mean
+from ...appl_search.weights.block_weights import layout_from_fields
+from ...appl_search.weights.fields import Fields, finite
 from ...appl_search.weights.formats import FORMATS
 from ..support.common import DEFAULT_FORMAT, Json
 
@@ -90,29 +91,20 @@ def strings(weights: BlockWeights) -> Json:
     }
 
 
-def strings_of(asked: Sequence[Mapping[str, Any]]) -> list[Json]:
+def strings_of(asked: Sequence[Fields]) -> list[Json]:
     """:func:`strings` of rates that the page chose: for each LoRA what :func:`lora` says of it, its "rates" and "errors".
 
     Raises ValueError for anything else.
     """
-    try:
-        found = [
-            BlockWeights(
-                _layout(one),
-                tuple(float(rate) for rate in one["rates"]),
-                tuple(math.nan if error is None else float(error) for error in one["errors"]),
-            )
-            for one in asked
-        ]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"Expected LoRAs with name, sha256, groups, rates and errors ({error!r}).") from error
-    return [strings(weights) for weights in found]
+    return [strings(_asked(lora)) for lora in asked]
 
 
-def _layout(asked: Mapping[str, Any]) -> LoraLayout:
-    """The inverse of :func:`lora`."""
-    groups = {str(group): int(count) for group, count in asked["groups"].items()}
-    return LoraLayout(str(asked["name"]), str(asked["sha256"]), groups, named(asked.get("architecture", DEFAULT.name)))
+def _asked(lora: Fields) -> BlockWeights:
+    layout = layout_from_fields(lora)
+    blocks = len(layout.architecture.blocks)
+    errors = [math.nan if error is None else finite(error, lora.place("errors"), 0) for error in lora.list("errors")]
+    values = tuple(lora.tensor("rates", [blocks]).tolist())
+    return BlockWeights(layout=layout, values=values, stderr=tuple(errors))
 
 
 def rates(values: Sequence[float]) -> list[float]:
@@ -122,7 +114,7 @@ def rates(values: Sequence[float]) -> list[float]:
 
 def errors(weights: BlockWeights) -> list[float | None]:
     """Standard errors for JSON, which has no NaN: None where there is none."""
-    return [None if math.isnan(error) else significant(error, 3) for error in weights.stderr]
+    return [significant(error, 3) if math.isfinite(error) else None for error in weights.stderr]
 
 
 def significant(value: float, digits: int = 5) -> float:

@@ -14,6 +14,7 @@ log = logging.getLogger("appl_search")
 CATEGORY = "LoRA/block weights"
 BLOCK_WEIGHTS = "BLOCK_WEIGHTS"  # an appl_search.SearchResult
 TRAINING_IMAGES = "TRAINING_IMAGES"  # an appl_search.TrainingSet
+TRAINING_OPTIONS = "APPL_SEARCH_TRAINING_OPTIONS"  # an appl_search.TrainingOptions
 SETTINGS = "APPL_SEARCH_SETTINGS"  # an appl_search.SearchSettings
 PREVIEWS = "APPL_SEARCH_PREVIEWS"  # an appl_search.PreviewSettings
 LBW_MODEL = "LBW_MODEL"  # of ComfyUI-Inspire-Pack: {"blocks": {key: (patch, rate)}, "muted": [key, ...]}

@@ -95,7 +95,7 @@ def result_names() -> list[str]:
 
 def load_result(name: str) -> SearchResult:
     """A result of :func:`result_names`. Raises ValueError with the file's path when it cannot be read."""
-    path = result_folder() / name
+    path = inside(result_folder(), name, ".json")
     if not path.is_file():
         raise ValueError(f"There is no saved result {path}. Put the file there, refresh the page (R) and choose it again.")
     try:

@@ -41,7 +41,7 @@ def _from_result(result: SearchResult, source: LoraSource) -> tuple[BlockWeights
             new = [name for name, had, has in zip(weights.blocks, weights.present, layout.present) if has and not had]
             if new:
                 warning += f" Its blocks {', '.join(new)} have no rate and stay off."
-            return BlockWeights(layout, weights.values, weights.stderr), [warning]
+            return BlockWeights(layout=layout, values=weights.values, stderr=weights.stderr), [warning]
     names = ", ".join(weights.name for weights in result.block_weights)
     raise ValueError(f"These block weights are of {names}, not of {source.path}. Choose the LoRA that they were found for.")
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from PIL import Image
 
 from tests.end_to_end.chromium import ComfyPage
 
@@ -15,11 +18,20 @@ AROUND = (16, 34, 16, 16)  # pixels of a picture on the left, above (the badges 
 AWAY = 100_000  # pixels down to where nodes go that are not to be seen
 
 
-def clear_the_view(comfy: ComfyPage) -> None:
-    """Leaves nothing in the window but the graph."""
+@contextmanager
+def clear_view(comfy: ComfyPage) -> Iterator[None]:
+    """Nothing in the window but the graph, until the end of the block."""
+    size, links = comfy.page.viewport_size, comfy.js("app.canvas.links_render_mode")
     comfy.js("app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
     comfy.js("(app.canvas.show_info = false, app.canvas.deselectAll?.(), null)")
-    comfy.page.add_style_tag(content=ONLY_THE_GRAPH)
+    style = comfy.page.add_style_tag(content=ONLY_THE_GRAPH)
+    try:
+        yield
+    finally:
+        style.evaluate("(one) => one.remove()")
+        comfy.js("(app.canvas.show_info = true, app.canvas.links_render_mode = argument, null)", links)
+        comfy.js("app.extensionManager.command.execute('Workspace.ToggleFocusMode')")
+        comfy.page.set_viewport_size(size)
 
 
 def show_nothing_but(comfy: ComfyPage, titles: Sequence[str]) -> None:
@@ -56,8 +68,24 @@ def take_picture(comfy: ComfyPage, path: Path, width: int | None = None, quality
     )
     zoom = 1.0 if width is None else width / across
     comfy.page.set_viewport_size({"width": round(across * zoom), "height": round(down * zoom)})
-    comfy.page.wait_for_timeout(500)
+    comfy.settle()
     comfy.look_from(left, top, zoom)
     comfy.page.mouse.move(1, 1)
-    comfy.page.wait_for_timeout(1000)
+    comfy.settle()
+    comfy.page.wait_for_function("app.canvas.visible_nodes.every((one) => !one.images?.length || one.imgs?.length)")
+    comfy.settle()
     comfy.page.screenshot(path=str(path), type="jpeg", quality=quality)
+
+
+def check(path: Path) -> None:
+    """A picture of something: many colours, and a size that a repository can bear."""
+    assert path.stat().st_size < 400_000
+    assert len(Image.open(path).convert("RGB").resize((200, 200)).getcolors(200 * 200)) > 100
+
+
+def help_picture(page: ComfyPage, pictures: Path, node: str, titles: Sequence[str]) -> None:
+    """A help page's picture of a node: of the nodes with these titles or types."""
+    path = pictures / "web" / "docs" / "images" / f"{node}.jpg"
+    show_nothing_but(page, titles)
+    take_picture(page, path)
+    check(path)

@@ -22,6 +22,12 @@ SEARCH = "ApplSearchRun"
 PANEL = ".appl-search"
 PATIENCE = 120.0  # seconds for a short search on a slow machine
 START_SECONDS = 180.0
+#: The page's settings at the beginning of each test. The first one keeps its template browser closed.
+SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.ColorPalette": "dark", "Comfy.Locale": "en"}
+IS_CONNECTED = """() => {
+    const node = app.graph.nodes.find((one) => one.type === 'ApplSearchRun');
+    return node?.widgets.find((one) => one.name === 'block_weights_panel')?.element.isConnected;
+}"""
 #: Errors that are ComfyUI's own: files that it misses, and what 0.3.64 says whenever another graph is opened.
 OF_COMFYUI = ("404", "Attempted to cleanup event listeners for graph that was never set up")
 COUNT_LISTENERS = """
@@ -57,26 +63,46 @@ class ComfyPage:
     """
 
     page: Any
+    renderer: str
     errors: list[str] = field(default_factory=list)
     said_on_opening: set[str] = field(default_factory=set)
 
     @classmethod
-    def open(cls, context: Any, address: str, renderer: str) -> ComfyPage:
+    def open(cls, context: Any, server: ComfyServer, renderer: str) -> ComfyPage:
         """``renderer``: "canvas" or "nodes2"; :meth:`has_nodes2` says whether the host has the second."""
-        comfy = cls(context.new_page())
+        server.post_json("/settings", {**SETTINGS, VUE_NODES: renderer == "nodes2"})
+        comfy = cls(context.new_page(), renderer)
         comfy.page.set_default_timeout(START_SECONDS * 1000)
         comfy.page.add_init_script(COUNT_LISTENERS)
         comfy.page.on("pageerror", lambda error: comfy._note(str(error)))
         comfy.page.on("console", comfy._listen)
-        comfy.page.goto(f"http://{address}/", wait_until="domcontentloaded")
+        comfy.page.goto(f"http://{server.address}/", wait_until="domcontentloaded")
         comfy.wait_until_ready()
-        comfy.set("Comfy.TutorialCompleted", True)
-        if comfy.has_nodes2():
-            comfy.set(VUE_NODES, renderer == "nodes2")
-        comfy.reload()
+        comfy.page.wait_for_load_state("networkidle")
         comfy.said_on_opening = set(comfy.errors)
         comfy.errors.clear()
         return comfy
+
+    def put_back(self) -> None:
+        """As after opening: the same settings, one window, one workflow, no errors."""
+        for other in self.page.context.pages:
+            if other != self.page:
+                other.close()
+        self.page.bring_to_front()  # browsers draw no other
+        settings = SETTINGS if not self.has_nodes2() else {**SETTINGS, VUE_NODES: self.renderer == "nodes2"}
+        changed = [name for name, value in settings.items() if self.setting(name) != value]
+        for name in changed:
+            self.set(name, settings[name])
+        if "Comfy.Locale" in changed:
+            self.reload()
+        self.js(
+            """(async () => {
+                const { workflow } = app.extensionManager;
+                for (const one of [...workflow.openWorkflows])
+                    if (one.path !== workflow.activeWorkflow.path) await workflow.closeWorkflow(one);
+            })()"""
+        )
+        self.errors.clear()
 
     def _listen(self, message: Any) -> None:
         if message.type == "error" and not any(known in message.text for known in OF_COMFYUI):
@@ -87,10 +113,12 @@ class ComfyPage:
             self.errors.append(error)
 
     def wait_until_ready(self) -> None:
+        """Until the page has its first workflow: the last one of a page that was here before, or an empty one."""
         self.page.wait_for_function(
-            "window.app?.graph && window.app?.extensionManager?.setting", timeout=START_SECONDS * 1000
+            "window.app?.graph && window.app.extensionManager?.workflow?.activeWorkflow?.changeTracker",
+            timeout=START_SECONDS * 1000,
         )
-        self.page.wait_for_timeout(3000)  # the page loads its last workflow, or opens its template browser
+        self.settle()
 
     def reload(self) -> None:
         self.page.reload(wait_until="domcontentloaded")
@@ -106,24 +134,42 @@ class ComfyPage:
         find = f"const node = app.graph.nodes.find((one) => one.type === '{SEARCH}');"
         return self.page.evaluate(f"(argument) => {{ {find} return {expression}; }}", argument)
 
+    def setting(self, name: str) -> Any:
+        return self.js("app.extensionManager.setting.get(argument)", name)
+
+    def settle(self) -> None:
+        """Until the page has drawn what changed: some frames, and the moment in which panels find their place."""
+        self.page.evaluate(
+            """() => new Promise((done) => {
+                let frames = 12;
+                const next = () => (frames-- ? requestAnimationFrame(next) : setTimeout(done, 120));
+                next();
+            })"""
+        )
+
     def set(self, setting: str, value: Any) -> None:
         self.js("app.extensionManager.setting.set(argument[0], argument[1])", [setting, value])
 
     def load(self, workflow: dict[str, Any]) -> None:
         """Opens a workflow and waits for its panel."""
         self.load_without_search(workflow)
-        self.page.wait_for_selector(PANEL)
+        self.wait_for_panel()
         self.look_at()
+
+    def wait_for_panel(self) -> None:
+        """Until the search node of the open workflow shows its panel."""
+        self.page.wait_for_function(IS_CONNECTED)
+        self.settle()
 
     def load_without_search(self, workflow: dict[str, Any]) -> None:
         self.js("app.loadGraphData(argument)", workflow)
-        self.page.wait_for_timeout(700)
+        self.settle()
 
     def look_at(self, kind: str = SEARCH, zoom: float = 1.0) -> None:
         """Brings the first node of a type to the upper left of the window."""
         x, y = self.js("[...app.graph.nodes.find((one) => one.type === argument).pos]", kind)
         self.look_from(x - 120 / zoom, y - 100 / zoom, zoom)
-        self.page.wait_for_timeout(700)
+        self.settle()
 
     def look_from(self, x: float, y: float, zoom: float) -> None:
         """Brings a place of the graph to the window's upper left corner."""
@@ -152,8 +198,23 @@ class ComfyPage:
         while not all(part in (found := self.status(panel)) for part in parts):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"The panel says {found!r} after {seconds:g} s, expected {parts}.")
-            self.page.wait_for_timeout(200)
+            self.page.wait_for_timeout(100)
         return found
+
+    def wait_for_string(self, panel: int = 0, other_than: str = "") -> str:
+        """A panel's string, as soon as there is one."""
+        self.page.wait_for_function(
+            f"([panel, old]) => !['', old].includes(document.querySelectorAll('{PANEL} textarea')[panel].value)", arg=[panel, other_than]
+        )
+        return self.string(panel)
+
+    def wait_until_kept(self, text: str) -> None:
+        """Until the page has put a workflow with this text into the browser's storage, for the next visit."""
+        self.js("app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()")
+        self.page.wait_for_function(
+            "(text) => [localStorage, sessionStorage].some((kept) => Object.values({ ...kept }).some((value) => value.includes(text)))",
+            arg=text,
+        )
 
     def string(self, panel: int = 0) -> str:
         return self.page.locator(PANEL).nth(panel).locator("textarea").input_value()
@@ -165,8 +226,7 @@ class ComfyPage:
     def go_to_tab(self, name: str) -> None:
         # The last one: the tab's popover, which says the same, comes before it.
         self.page.locator(".workflow-tab", has=self.page.get_by_text(name, exact=True)).last.click()
-        self.page.wait_for_selector(PANEL)
-        self.page.wait_for_timeout(1500)
+        self.wait_for_panel()
 
     def run_to_end(self, comfy: ComfyServer, seconds: float) -> None:
         """Queues the open workflow and waits until the server is done with it; raises what a node raised."""
@@ -176,67 +236,16 @@ class ComfyPage:
         while not (new := set(history := comfy.get_json("/history")) - known):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"The workflow has not ended after {seconds:g} s.")
-            self.page.wait_for_timeout(300)
+            self.page.wait_for_timeout(100)
         status = history[new.pop()]["status"]
         if status["status_str"] != "success":
             raise AssertionError(f"The run ended as {status['status_str']}: {status['messages'][-1]}")
-        self.page.wait_for_timeout(1500)  # pictures arrive, nodes find their sizes
-
-    def overlapping(self) -> list[list[str]]:
-        """Pairs of nodes that lie on one another, by their titles."""
-        return self.js(
-            """(() => {
-                const nodes = app.graph.nodes.map((one) => [one.title, [...one.getBounding()]]);
-                const apart = ([x, y, w, h], [X, Y, W, H]) => x + w <= X || X + W <= x || y + h <= Y || Y + H <= y;
-                return nodes.flatMap(([title, box], i) => nodes.slice(i + 1).filter(([, other]) => !apart(box, other))
-                    .map(([other]) => [title, other]));
-            })()"""
-        )
+        self.page.wait_for_function("[...document.images].every((image) => image.complete)")
+        self.settle()  # nodes find their sizes
+        self.settle()
 
     def button(self, name: str) -> Any:
         return self.page.locator(PANEL).get_by_role("button", name=name, exact=True)
-
-    def pixels(self, top: float, bottom: float) -> int:
-        """How many pixels of the chart, between two shares of its height, have a colour of the data."""
-        return self.js(
-            """(() => {
-                const canvas = document.querySelector('.appl-search canvas');
-                const [from, to] = argument.map((share) => Math.round(share * canvas.height));
-                const { data } = canvas.getContext('2d').getImageData(0, from, canvas.width, to - from);
-                let found = 0;
-                for (let i = 0; i < data.length; i += 4) {
-                    const [red, green, blue, alpha] = data.subarray(i, i + 4);
-                    if (alpha > 128 && Math.max(red, green, blue) - Math.min(red, green, blue) > 60) found++;
-                }
-                return found;
-            })()""",
-            [top, bottom],
-        )
-
-    def contrast(self) -> float:
-        """Of the panel's text, as WCAG defines it."""
-        return self.js(
-            """(() => {
-                const style = getComputedStyle(document.querySelector('.appl-search'));
-                const light = (color) => color.match(/[\\d.]+/g).slice(0, 3)
-                    .map((part) => (Number(part) / 255) ** 2.2)
-                    .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0.05);
-                const both = [light(style.color), light(style.backgroundColor)];
-                return Math.max(...both) / Math.min(...both);
-            })()"""
-        )
-
-    def sticking_out(self) -> list[str]:
-        """The parts of the panel that are not inside it."""
-        return self.js(
-            """(() => {
-                const panel = document.querySelector('.appl-search').getBoundingClientRect();
-                return [...document.querySelectorAll('.appl-search *')].filter((one) => {
-                    const box = one.getBoundingClientRect();
-                    return box.width && (box.right > panel.right + 1 || box.bottom > panel.bottom + 1);
-                }).map((one) => one.className || one.tagName);
-            })()"""
-        )
 
     def shoot(self, folder: Path | None, name: str) -> None:
         """A screenshot, where somebody wants them."""

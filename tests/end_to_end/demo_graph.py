@@ -89,6 +89,23 @@ def of_a_saved_result(file: str) -> Workflow:
     return workflow
 
 
+def of_training_images(folder: str) -> Workflow:
+    """The nodes for training images of a folder in input/, which are not run."""
+    workflow: Workflow = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "version": 0.4}
+    options = _add(workflow, "ApplSearchTrainingOptions", (0, 0), (340, 720), [1024, 1024])
+    options["outputs"] = [{"name": "options", "type": "APPL_SEARCH_TRAINING_OPTIONS", "links": []}]
+    latents = _add(workflow, "ApplSearchTrainingLatents", (420, 300), (340, 90), [])
+    latents["inputs"] = [{"name": name, "type": name.upper().removesuffix("S"), "link": None} for name in ("latents", "conditioning")]
+    latents["outputs"] = [{"name": "training_images", "type": "TRAINING_IMAGES", "links": []}]
+    files = _add(workflow, "ApplSearchTrainingFolder", (420, 0), (340, 150), [folder, True, "stop", ""])
+    types = {"previous": "TRAINING_IMAGES", "options": "APPL_SEARCH_TRAINING_OPTIONS"}
+    files["inputs"] = [{"name": name, "type": kind, "link": None} for name, kind in types.items()]
+    files["outputs"] = [{"name": "training_images", "type": "TRAINING_IMAGES", "links": []}]
+    _connect(workflow, options, 0, files, "options")
+    _connect(workflow, latents, 0, files, "previous")
+    return workflow
+
+
 def _beside(node: dict[str, Any], x: int) -> tuple[int, int]:
     return node["pos"][0] + x, node["pos"][1]
 

@@ -12,8 +12,10 @@ import pytest
 from tests.end_to_end.chromium import PANEL, PATIENCE, RENDERERS, VUE_NODES, ComfyPage
 from tests.end_to_end.comfy_server import ComfyServer
 from tests.end_to_end.demo_graph import SAMPLES, short_demo, the_search
+from tests.end_to_end.looks import contrast, pixels, sticking_out
 
-WATCHED_SAMPLES = 240  # some seconds, so that the chart can be looked at before the end
+WATCHED_SAMPLES = 160  # some seconds, so that the chart can be looked at before the end
+CHANGED = "Changed by a test"  # a title
 LAST_SEED = 2  # ComfyUI answers a workflow that it has just run from its cache: later tests need no search of their own
 
 
@@ -22,7 +24,7 @@ def searched(page: ComfyPage) -> ComfyPage:
     page.load(short_demo(LAST_SEED))
     page.queue()
     page.wait_for_status(f"{SAMPLES} samples in")
-    page.page.wait_for_function("document.querySelector('.appl-search textarea').value")
+    page.wait_for_string()
     return page
 
 
@@ -30,27 +32,24 @@ def drag_slider(page: ComfyPage, point: int) -> str:
     """Moves the slider, and returns the string once it is that point's."""
     before = page.string()
     page.page.locator(f"{PANEL} input[type=range]").fill(str(point))
-    page.page.wait_for_function(
-        "(old) => !['', old].includes(document.querySelector('.appl-search textarea').value)", arg=before
-    )
-    return page.string()
+    return page.wait_for_string(other_than=before)
 
 
 def test_the_chart_is_drawn_while_it_searches_and_all_of_it_works_after(page: ComfyPage, screenshots: Path | None, request: pytest.FixtureRequest):
     name = request.node.callspec.id
     page.load(short_demo(LAST_SEED - 1 + RENDERERS.index(name), WATCHED_SAMPLES))
     assert page.status() == "No search yet"
-    assert page.pixels(0, 1) == 0
+    assert pixels(page, 0, 1) == 0
     page.queue()
     page.wait_for_status("Step ")
-    page.page.wait_for_timeout(300)
-    assert page.pixels(0, 0.55) > 100, "no bars"
+    page.settle()
+    assert pixels(page, 0, 0.55) > 100, "no bars"
     first = page.js("document.querySelector('.appl-search canvas').toDataURL()")
     page.shoot(screenshots, f"{name}_searching")
     page.wait_for_status(f"{WATCHED_SAMPLES} samples in")
-    page.page.wait_for_timeout(300)
+    page.settle()
     assert page.js("document.querySelector('.appl-search canvas').toDataURL()") != first, "the bars did not move"
-    assert page.pixels(0.7, 1) > 100, "no loss curve"
+    assert pixels(page, 0.7, 1) > 100, "no loss curve"
     page.shoot(screenshots, f"{name}_found")
 
     found = page.string()
@@ -97,28 +96,28 @@ def test_the_state_survives_reload_undo_copy_and_the_other_renderer(page: ComfyP
     status, found = page.status(), page.string()
 
     def all_is_there() -> None:
-        page.page.wait_for_timeout(2000)
-        assert page.js("node.widgets.find((one) => one.name === 'block_weights_panel').element.isConnected")
-        assert (page.status(), page.string()) == (status, found)
+        page.wait_for_panel()
+        page.wait_for_status(status)
+        assert page.wait_for_string() == found
 
-    page.js("(node.title = 'another', app.extensionManager.workflow.activeWorkflow.changeTracker.checkState())")
+    page.js("(node.title = argument, app.extensionManager.workflow.activeWorkflow.changeTracker.checkState())", CHANGED)
     page.js("app.extensionManager.workflow.activeWorkflow.changeTracker.undo()")
+    page.page.wait_for_function(f"app.graph.nodes.every((one) => one.title !== '{CHANGED}')")
     all_is_there()
     if page.has_nodes2():
         nodes2 = page.js(f"app.extensionManager.setting.get('{VUE_NODES}')")
-        page.set(VUE_NODES, not nodes2)
-        all_is_there()
-        page.set(VUE_NODES, nodes2)
-        all_is_there()
+        for other in (not nodes2, nodes2):
+            page.set(VUE_NODES, other)
+            page.page.locator(".lg-node").first.wait_for(state="attached" if other else "detached")
+            all_is_there()
     saved = page.js("JSON.stringify(node.serialize())")
     assert len(saved) < 3000, "the result is in the workflow"
     page.js("(app.canvas.copyToClipboard([node]), app.canvas.pasteFromClipboard())")
-    page.page.wait_for_timeout(2000)
-    panels = page.page.locator(PANEL)
-    assert [panels.nth(i).locator("textarea").input_value() for i in range(panels.count())] == [found, found]
+    assert page.wait_for_string(panel=1) == found
+    assert page.page.locator(PANEL).count() == 2 and page.string() == found
     page.js("app.graph.remove(app.graph.nodes.findLast((one) => one.type === 'ApplSearchRun'))")
-    page.js("app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()")
-    page.page.wait_for_timeout(4000)  # the page keeps its workflow for the next visit
+    page.js("node.title = argument", CHANGED)
+    page.wait_until_kept(CHANGED)
     page.reload()
     all_is_there()
     assert page.errors == []
@@ -130,8 +129,7 @@ def test_a_removed_node_leaves_no_panel_and_no_listener(page: ComfyPage):
     executed = page.listeners("executed")
     for _ in range(3):
         page.js("app.graph.remove(node)")
-        page.page.wait_for_timeout(1500)
-        assert page.page.locator(PANEL).count() == 0
+        page.page.locator(PANEL).wait_for(state="detached")
         page.load(short_demo(LAST_SEED))
         assert page.page.locator(PANEL).count() == 1
     assert page.listeners("appl_search.progress") == 1
@@ -144,11 +142,11 @@ def test_it_looks_well_in_both_themes(page: ComfyPage, screenshots: Path | None,
     searched(page)
     for palette in ("dark", "light"):
         page.set("Comfy.ColorPalette", palette)
-        page.page.wait_for_timeout(1500)
-        assert page.contrast() > 4.5
+        page.settle()
+        assert contrast(page) > 4.5
         for zoom in (1.0, 0.6):
             page.look_at(zoom=zoom)
-            assert page.sticking_out() == []
+            assert sticking_out(page) == []
             page.shoot(screenshots, f"{request.node.callspec.id}_{palette}_{zoom:g}")
     assert page.errors == []
 
@@ -160,12 +158,11 @@ def test_finish_now_ends_a_search_that_was_found_again_after_a_reload(page: Comf
     page.load(workflow)
     page.queue()
     page.wait_for_status("Step ")
-    page.page.wait_for_timeout(2000)
     page.reload()
     page.wait_for_status("Step ", "/100000 samples")
     page.button("Finish now").click()
     page.wait_for_status("of 100000 samples in")
-    page.page.wait_for_function("document.querySelector('.appl-search textarea').value")
+    assert page.wait_for_string()
     assert page.errors == []
 
 
@@ -175,11 +172,10 @@ def test_cancel_leaves_what_was_found_in_the_panel(page: ComfyPage, request: pyt
     page.load(workflow)
     page.queue()
     page.wait_for_status("Step ")
-    page.page.wait_for_timeout(2000)
     page.js("app.api.interrupt()")
     page.wait_for_status("Cut off", "of 100000 samples in")
-    page.page.wait_for_function("document.querySelector('.appl-search textarea').value")
-    assert page.pixels(0, 0.55) > 100, "no bars"
+    assert page.wait_for_string()
+    assert pixels(page, 0, 0.55) > 100, "no bars"
     assert page.errors == []
 
 

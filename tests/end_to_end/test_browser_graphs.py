@@ -7,6 +7,7 @@ import pytest
 from tests.end_to_end.chromium import PANEL, PATIENCE, RENDERERS, ComfyPage
 from tests.end_to_end.comfy_server import ComfyServer
 from tests.end_to_end.demo_graph import SAMPLES, short_demo, with_another_search, with_previews, with_report
+from tests.end_to_end.looks import sticking_out
 
 FOUND = f"{SAMPLES} samples in"
 
@@ -20,7 +21,7 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 def test_preview_pictures_appear_while_it_searches_and_stay(page: ComfyPage, comfy: ComfyServer, seed: int):
     picture = page.page.locator(f"{PANEL} img")
-    page.load(with_previews(short_demo(seed, samples=160)))
+    page.load(with_previews(short_demo(seed, samples=64)))
     assert not picture.is_visible()
     page.queue()
     page.wait_for_status("Step ")
@@ -29,11 +30,12 @@ def test_preview_pictures_appear_while_it_searches_and_stay(page: ComfyPage, com
     assert "type=temp" in picture.get_attribute("src")
     page.wait_for_status("samples in")
     page.page.wait_for_function(f"document.querySelector('{PANEL} img').alt.endsWith('found')")
-    assert page.sticking_out() == []
+    assert sticking_out(page) == []
     with page.page.expect_popup() as popup:
         picture.click()
     assert popup.value.evaluate("document.images[0].naturalWidth") == picture.evaluate("(image) => image.naturalWidth")
-    page.page.wait_for_timeout(4000)  # the page keeps its workflow for the next visit
+    popup.value.close()
+    page.wait_until_kept(page.js("node.properties.appl_search_result"))
     page.reload()
     page.page.wait_for_function(f"document.querySelector('{PANEL} img')?.naturalWidth > 0")
     assert "type=output" in picture.get_attribute("src")
@@ -45,45 +47,45 @@ def test_two_searches_in_one_graph_keep_to_their_own_panels(page: ComfyPage, see
     page.queue()
     for panel in (0, 1):
         page.wait_for_status(FOUND, panel=panel)
-        page.page.wait_for_function(f"document.querySelectorAll('{PANEL} textarea')[{panel}].value")
+        page.wait_for_string(panel)
     first, second = page.string(0), page.string(1)
     assert first != second
     page.page.locator(f"{PANEL} input[type=range]").nth(1).fill("36")
-    page.page.wait_for_function(f"(old) => !['', old].includes(document.querySelectorAll('{PANEL} textarea')[1].value)", arg=second)
+    page.wait_for_string(1, other_than=second)
     assert page.string(0) == first
     assert page.errors == []
 
 
 def test_a_search_goes_on_behind_another_tab(page: ComfyPage, seed: int):
-    page.load(short_demo(seed, samples=240))
+    page.load(short_demo(seed, samples=160))
     page.queue()
     page.wait_for_status("Step ")
     first = page.open_tabs()[-1]
     page.load(short_demo(seed + 5))
     assert len(page.open_tabs()) >= 2
-    page.page.wait_for_timeout(3000)
+    page.js("app.api.addEventListener('progress', () => (window.stepsHeard = (window.stepsHeard ?? 0) + 1))")
+    page.page.wait_for_function("window.stepsHeard >= 3")
+    page.settle()
     assert page.status() == "No search yet", "the other workflow's search, whose node has the same id"
     page.go_to_tab(first)
-    page.wait_for_status("240 samples in")
-    page.page.wait_for_function(f"document.querySelector('{PANEL} textarea').value")
+    page.wait_for_status("160 samples in")
+    assert page.wait_for_string()
     assert page.errors == []
 
 
 def test_a_search_in_a_subgraph_is_seen_inside_it(page: ComfyPage, seed: int):
     page.load(short_demo(seed))
     page.js("app.canvas.graph.convertToSubgraph(new Set([node])) && null")
-    page.page.wait_for_timeout(1000)
+    page.settle()
     page.queue()
     output = page.page.locator(".appl-search-text textarea").first
     output.wait_for(timeout=PATIENCE * 1000)
     page.page.evaluate("app.canvas.setGraph(app.graph.nodes.find((one) => one.subgraph).subgraph)")
     page.wait_for_status(FOUND)
-    found = page.string()
-    assert found
+    found = page.wait_for_string()
     page.page.locator(f"{PANEL} input[type=range]").fill("36")
-    page.page.wait_for_function(f"(old) => !['', old].includes(document.querySelector('{PANEL} textarea').value)", arg=found)
+    chosen = page.wait_for_string(other_than=found)
     page.button("Use this").click()
-    chosen = page.string()
     page.queue()
     page.button("In use").wait_for(timeout=PATIENCE * 1000)
     page.page.wait_for_function(f"(chosen) => document.querySelector('{PANEL} textarea').value === chosen", arg=chosen)

@@ -11,22 +11,19 @@ from PIL import Image
 
 from tests.end_to_end.comfy_client import ComfyClient
 from tests.end_to_end.comfy_server import ComfyServer
-from tests.end_to_end.examples import NAMES, definitions_for, example
+from tests.end_to_end.examples import NAMES, definitions_for, example, short_example
 from tests.end_to_end.workflow import MUTED, nodes_of_type, to_api
 from tests.workflow_check import problems
 
 PATIENCE = 600.0
-SAMPLES = 64  # enough to run; what is found is the unit tests' matter
 #: Largest difference of two pictures that were made the same way, of 255. Saved LoRAs are fp16.
 SAME, SAME_BUT_FOR_FP16 = 1, 12
 
 
 def prompt_of(name: str, comfy: ComfyServer) -> dict[str, Any]:
-    """A workflow as the server takes it, with a short search."""
-    workflow = example(name)
-    prompt = to_api(workflow, definitions_for(workflow, comfy))
-    prompt[nodes_of_type(prompt, "ApplSearchRun")[0]]["inputs"]["samples"] = SAMPLES
-    return prompt
+    """A workflow as the server takes it, shortened."""
+    workflow = short_example(name)
+    return to_api(workflow, definitions_for(workflow, comfy))
 
 
 def pictures(comfy: ComfyServer, prompt: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -91,10 +88,8 @@ def test_the_stock_loader_gives_the_same_picture_with_the_saved_lora(comfy: Comf
     applied = pictures(comfy, prompt_of("bake", comfy))["With Apply Block Weights"]
     assert (loras_folder / "style_lbw_00001.safetensors").is_file()
 
-    workflow = example("bake")
+    workflow = short_example("bake")
     for node in workflow["nodes"]:
         node["mode"] = 0 if node["mode"] == MUTED else node["mode"]
-    prompt = to_api(workflow, comfy.get_json("/object_info"))
-    prompt[nodes_of_type(prompt, "ApplSearchRun")[0]]["inputs"]["samples"] = SAMPLES
-    shown = pictures(comfy, prompt)["With the saved file, by the stock loader"]
+    shown = pictures(comfy, to_api(workflow, comfy.get_json("/object_info")))["With the saved file, by the stock loader"]
     assert difference(shown, applied) <= SAME_BUT_FOR_FP16

@@ -22,7 +22,10 @@ NODES = (
     "ApplSearchTinySDXL",
     "ApplSearchToLBW",
     "ApplSearchToString",
+    "ApplSearchTrainingFolder",
     "ApplSearchTrainingImages",
+    "ApplSearchTrainingLatents",
+    "ApplSearchTrainingOptions",
 )
 
 

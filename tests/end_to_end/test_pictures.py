@@ -5,9 +5,6 @@ UPDATE_PICTURES=1 puts the pictures into the repository.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -15,16 +12,17 @@ from PIL import Image
 
 from appl_search import demo
 from tests.end_to_end import camera
-from tests.end_to_end.chromium import ComfyPage
+from tests.end_to_end.chromium import VUE_NODES, ComfyPage
 from tests.end_to_end.comfy_server import PACK, ComfyServer
-from tests.end_to_end.demo_graph import of_a_saved_result, short_demo
-from tests.end_to_end.examples import NAMES, definitions_for, example
+from tests.end_to_end.demo_graph import SAMPLES, of_a_saved_result, short_demo
+from tests.end_to_end.examples import NAMES, definitions_for, example, short_example
+from tests.end_to_end.looks import overlapping
 from tests.nodes.results import result_for
+from tests.pack import load_pack
 
 PATIENCE = 600.0  # seconds for a whole workflow on a slow machine
 WIDTH = 1600
 PANEL_SEED = 0
-OpenPage = Callable[[str], AbstractContextManager[ComfyPage]]
 #: Where the help page of a node has its picture from: a workflow, and nodes by title or type.
 HELP = {
     "ApplSearchLoadLora": ("style_and_character", ["ApplSearchLoadLora"]),
@@ -42,48 +40,24 @@ HELP = {
 }
 
 
-@pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository, or a folder like it."""
-    if os.environ.get("UPDATE_PICTURES"):
-        return PACK
-    folder = tmp_path_factory.mktemp("pictures")
-    for name in ("example_workflows", "web/docs/images"):
-        (folder / name).mkdir(parents=True)
-    return folder
-
-
-def check(path: Path) -> None:
-    """A picture of something: many colours, and a size that a repository can bear."""
-    assert path.stat().st_size < 400_000
-    assert len(Image.open(path).convert("RGB").resize((200, 200)).getcolors(200 * 200)) > 100
-
-
-def help_picture(page: ComfyPage, pictures: Path, node: str, titles: list[str]) -> None:
-    path = pictures / "web" / "docs" / "images" / f"{node}.jpg"
-    camera.show_nothing_but(page, titles)
-    camera.take_picture(page, path)
-    check(path)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_example_workflow_runs_in_the_page_and_no_node_covers_another(
     name: str, canvas_page: ComfyPage, comfy: ComfyServer, loras_folder: Path, pictures: Path
 ):
-    workflow = example(name)
+    workflow = example(name) if pictures == PACK else short_example(name)
     definitions_for(workflow, comfy)
     canvas_page.load(workflow)
-    assert canvas_page.overlapping() == []
+    assert overlapping(canvas_page) == []
     canvas_page.run_to_end(comfy, PATIENCE)
-    assert canvas_page.overlapping() == []
+    assert overlapping(canvas_page) == []
     assert canvas_page.errors == []
-    camera.clear_the_view(canvas_page)
-    path = pictures / "example_workflows" / f"{name}.jpg"
-    camera.take_picture(canvas_page, path, WIDTH)
-    check(path)
-    for node, (source, titles) in HELP.items():
-        if source == name:
-            help_picture(canvas_page, pictures, node, titles)
+    with camera.clear_view(canvas_page):
+        path = pictures / "example_workflows" / f"{name}.jpg"
+        camera.take_picture(canvas_page, path, WIDTH)
+        camera.check(path)
+        for node, (source, titles) in HELP.items():
+            if source == name:
+                camera.help_picture(canvas_page, pictures, node, titles)
 
 
 def test_a_saved_result_is_loaded_in_the_page(canvas_page: ComfyPage, comfy: ComfyServer, pictures: Path):
@@ -91,27 +65,30 @@ def test_a_saved_result_is_loaded_in_the_page(canvas_page: ComfyPage, comfy: Com
     results.mkdir(parents=True, exist_ok=True)
     found = result_for((demo.lora_paths()["style"], {"IN01": 0.0, "IN02": 1.2, "IN03": 0.9, "OUT07": 0.7}))
     (results / "my favourite.json").write_text(found.to_json(), encoding="utf-8")
-    canvas_page.reload()  # the list of files
+    canvas_page.js("app.refreshComboInNodes()")  # the list of files
     canvas_page.load_without_search(of_a_saved_result("my favourite.json"))
     canvas_page.run_to_end(comfy, PATIENCE)
     assert canvas_page.errors == []
     assert "OUT07" in canvas_page.page.locator(".appl-search-text ul").inner_text()
-    camera.clear_the_view(canvas_page)
-    help_picture(canvas_page, pictures, "ApplSearchLoadResult", ["ApplSearchLoadResult"])
-    help_picture(canvas_page, pictures, "ApplSearchToLBW", ["ApplSearchToLBW"])
+    with camera.clear_view(canvas_page):
+        camera.help_picture(canvas_page, pictures, "ApplSearchLoadResult", ["ApplSearchLoadResult"])
+        camera.help_picture(canvas_page, pictures, "ApplSearchToLBW", ["ApplSearchToLBW"])
 
 
-def test_the_panel_as_the_readme_shows_it(open_page: OpenPage, comfy: ComfyServer, pictures: Path, tmp_path: Path):
+def test_the_panel_as_the_readme_shows_it(canvas_page: ComfyPage, comfy: ComfyServer, pictures: Path, tmp_path: Path):
     """In both renderers, one of them dark and the other light."""
+    if not canvas_page.has_nodes2():
+        pytest.skip("This ComfyUI offers no Nodes 2.0.")
     shown = []
+    canvas_page.load(short_demo(PANEL_SEED, 320 if pictures == PACK else SAMPLES))
+    canvas_page.run_to_end(comfy, PATIENCE)
     for renderer, palette in (("canvas", "dark"), ("nodes2", "light")):
-        with open_page(renderer) as page:
-            page.set("Comfy.ColorPalette", palette)
-            page.load(short_demo(PANEL_SEED, 320))
-            page.run_to_end(comfy, PATIENCE)
-            camera.clear_the_view(page)
-            camera.show_nothing_but(page, ["ApplSearchRun"])
-            camera.take_picture(page, tmp_path / f"{renderer}.jpg", quality=95)
+        canvas_page.set(VUE_NODES, renderer == "nodes2")
+        canvas_page.set("Comfy.ColorPalette", palette)
+        canvas_page.settle()
+        with camera.clear_view(canvas_page):
+            camera.show_nothing_but(canvas_page, ["ApplSearchRun"])
+            camera.take_picture(canvas_page, tmp_path / f"{renderer}.jpg", quality=95)
             shown.append(Image.open(tmp_path / f"{renderer}.jpg"))
     both = Image.new("RGB", (sum(image.width for image in shown), max(image.height for image in shown)))
     left = 0
@@ -121,4 +98,16 @@ def test_the_panel_as_the_readme_shows_it(open_page: OpenPage, comfy: ComfyServe
         left += image.width
     path = pictures / "web" / "docs" / "images" / "panel.jpg"
     both.save(path, quality=85)
-    check(path)
+    camera.check(path)
+
+
+def test_every_node_and_every_example_has_its_picture(browser):
+    """Those of the repository, which UPDATE_PICTURES=1 makes. Without a browser there is nothing to make them with.
+
+    Help pages show them, and ComfyUI's template browser shows NAME.jpg for NAME.json.
+    """
+    nodes = set(load_pack().NODE_CLASS_MAPPINGS)
+    missing = {name for name in nodes if f"](images/{name}.jpg)" not in (PACK / "web" / "docs" / f"{name}.md").read_text(encoding="utf-8")}
+    assert missing == set()
+    files = [*(PACK / "web" / "docs" / "images" / f"{name}.jpg" for name in nodes), *(PACK / "example_workflows" / f"{name}.jpg" for name in NAMES)]
+    assert [str(file) for file in files if not file.is_file()] == []

@@ -40,6 +40,15 @@ class Input:
         return self.type in WIDGET_TYPES and not self.options.get("forceInput")
 
     @property
+    def has_default(self) -> bool:
+        """Whether a widget has a value of its own, for a file that was saved before there was this widget."""
+        return "default" in self.options or bool(self.choices)
+
+    @property
+    def default(self) -> Any:
+        return self.options["default"] if "default" in self.options else self.choices[0]
+
+    @property
     def followers(self) -> tuple[str, ...]:
         """Widgets that the page adds right after this one, which the server does not know."""
         seed = self.type == "INT" and self.name in ("seed", "noise_seed")
@@ -80,18 +89,22 @@ def links_of(workflow: Json) -> dict[int, Link]:
 
 
 def widget_values(node: Json, definition: Json) -> dict[str, Any]:
-    """The values of a node's widgets by name. Raises WorkflowError when there are too few or too many."""
+    """The values of a node's widgets by name; defaults of widgets that came after those of the file.
+
+    Raises WorkflowError when there are too many, or too few and no default.
+    """
     values = node.get("widgets_values") or []
     if isinstance(values, Mapping):
         return dict(values)
     widgets = [entry for entry in inputs_of(definition) if entry.is_widget]
     names = [name for entry in widgets for name in (entry.name, *(f"{entry.name} {more}" for more in entry.followers))]
-    if len(values) != len(names):
+    new = [entry for entry in widgets if entry.name in names[len(values) :]]
+    if len(values) > len(names) or not all(entry.has_default for entry in new):
         raise WorkflowError(
             f"{label(node)} has {len(values)} widget values {values}, expected {len(names)} ({', '.join(names)}). "
             "Save the workflow again with the present nodes."
         )
-    named = dict(zip(names, values))
+    named = {**{entry.name: entry.default for entry in new}, **dict(zip(names, values))}
     return {entry.name: named[entry.name] for entry in widgets}
 
 

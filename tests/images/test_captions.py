@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from appl_search import TrainingSet
+from appl_search import TrainingOptions, TrainingSet
 from appl_search.images.captions import as_prompt, first_line, split_captions
 
 IMAGES = torch.zeros(2, 64, 64, 3)
@@ -57,6 +57,15 @@ def test_a_caption_that_cannot_be_read_is_refused_with_its_picture(caption, mess
 def test_weights_and_plain_brackets_are_read():
     captions = [r"\(b:nan\) (a:1.2) ((b)) (name: the cat) :) (", ")))" + "(a)" * 500]
     assert [item.caption for item in TrainingSet.from_images(IMAGES, captions).items] == captions
+
+
+def test_it_says_when_brackets_weigh_words():
+    note = TrainingSet.from_images(IMAGES, ["ganyu (genshin impact)", ":) ("]).bracket_note
+    assert note.startswith("Brackets weigh words in 1 of 2 captions")
+    plain = [r"ganyu \(genshin impact\)", "no brackets"]
+    assert TrainingSet.from_images(IMAGES, plain).bracket_note is None
+    literal = TrainingOptions(literal=True)
+    assert TrainingSet.from_images(IMAGES, "ganyu (genshin impact)", options=literal).bracket_note is None
 
 
 def test_literal_brackets_weigh_nothing_for_comfyui():

@@ -83,7 +83,7 @@ SUBSET = '[[datasets]]\nresolution = 128\n[[datasets.subsets]]\nimage_dir = "cat
         (SUBSET + "color_aug = true", "color_aug cannot be served"),
         (SUBSET + "num_repeats = '3'", "num_repeats is '3', expected int"),
         (SUBSET + "flip_aug = 1", "flip_aug is 1, expected bool"),
-        (SUBSET + "caption_dropout_rate = 2.0", "dropout is 2.0, expected a chance from 0 to 1"),
+        (SUBSET + "caption_dropout_rate = 2.0", "dropout is 2.0, expected a number from 0 to 1"),
         (SUBSET.replace("128", "[1, 2, 3]"), r"resolution is \[1, 2, 3\]"),
         (SUBSET.replace('image_dir = "cats"', ""), "image_dir is missing"),
         (SUBSET.replace("cats", "dogs"), "There is no folder .*dogs"),

@@ -17,6 +17,7 @@ from appl_search.report.figures import draw
 from appl_search.searching.events import Event
 from appl_search.searching.methods.quadratic import Quadratic
 from appl_search.searching.penalty_path import PenaltyPath
+from appl_search.weights.fields import Fields
 from tests import oracle, pack
 from tests.nodes.results import result_for
 
@@ -179,9 +180,9 @@ def test_strings_of_rates_that_the_page_chose():
     (weights,) = result_for((oracle.LORA_A, {"IN04": 0.5})).block_weights
     asked = {**panel_state.lora(weights.layout), "rates": list(weights.values)}
     asked["errors"] = [None if error != error else error for error in weights.stderr]
-    assert panel_state.strings_of([asked]) == [panel_state.strings(weights)]
-    with pytest.raises(ValueError, match="Expected LoRAs with name"):
-        panel_state.strings_of([{"name": "a"}])
+    assert panel_state.strings_of([Fields(asked)]) == [panel_state.strings(weights)]
+    with pytest.raises(ValueError, match="There is no field groups"):
+        panel_state.strings_of([Fields({"name": "a"})])
 
 
 @pytest.mark.parametrize("file", ["../a.json", "/etc/passwd", "a.txt", ""])

@@ -74,6 +74,13 @@ def test_a_file_that_is_gone_is_named(node, folders):
         node("ApplSearchLoadResult").load("gone.json")
 
 
+@pytest.mark.parametrize("file", ["../a.json", "/etc/passwd", "x/../../a.json"])
+def test_no_file_outside_of_the_folder_is_loaded(node, folders, file):
+    (folders / "output" / "a.json").write_text("{}")
+    with pytest.raises(ValueError, match="is no .json file in"):
+        node("ApplSearchLoadResult").load(file)
+
+
 def warnings(node, path) -> list[str]:
     return node("ApplSearchLoadResult").load(path.name)["ui"]["warnings"]
 

@@ -181,11 +181,11 @@ def test_outputs_leave_when_saving_fails_and_the_next_run_only_saves(node, folde
     searching = node("ApplSearchRun")
     out = run(searching, learnable, training_set)
     (warning,) = out["ui"]["warnings"]
-    assert "could not be saved" in warning and "without a new search" in warning
+    assert "could not be saved" in warning and "needs no new search" in warning
     found, result = out["result"][0], out["result"][2]
     assert found.patches and result.samples == 4 and "Saved as" not in out["result"][3]
     (state,) = out["ui"]["appl_search"]
-    assert state["file"] is None
+    assert state["file"] is None and state["warnings"] == [warning] and warning in out["result"][3]
     json.dumps(state, allow_nan=False)
 
     monkeypatch.setattr(search_node, "search", lambda *_, **__: pytest.fail("It searches again."))

@@ -31,6 +31,13 @@ test("a step without its start is reported, a snapshot mends it", () => {
   assert.deepEqual(store.entries()[0].search.mean, [0.3, 0.25, 1.1]);
 });
 
+test("a search that ends with a warning keeps it, and one without has none", () => {
+  const store = new Store();
+  store.receive(start);
+  assert.deepEqual(store.finished("5", "p", { ...state, file: null, warnings: ["not saved"] }, "w").search.warnings, ["not saved"]);
+  assert.deepEqual(store.finished("5", "q", { ...state, warnings: [] }, "w").search.warnings, []);
+});
+
 test("preview pictures come with a message of their own, in a snapshot and with the end", () => {
   const store = new Store();
   const sheet = { filename: "a.png", subfolder: "", type: "temp", width: 4, height: 1, text: "start" };

@@ -82,7 +82,9 @@ export class Panel {
     this.#search = search;
     this.path.show(search, chosen);
     this.previews.show(search?.previews ?? null);
-    this.status.textContent = status(search);
+    const warnings = search?.warnings?.join(" ");
+    this.status.textContent = warnings || status(search);
+    this.status.classList.toggle("appl-search-warning", Boolean(warnings));
     this.status.title = this.status.textContent;
     this.strings.hidden = !search;
     this.finish.hidden = !search?.running;

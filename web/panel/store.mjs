@@ -5,7 +5,6 @@
  * @property {string} name
  * @property {string} sha256
  * @property {string} architecture the model family that its blocks are of
- * @property {string} architecture the model family that its blocks are of
  * @property {Record<string, number>} groups keys by part of the U-Net, for the server to write strings
  * @property {number[]} keys how many each block has
  * @property {number[]} rates
@@ -33,6 +32,7 @@
  * @property {boolean} finishing the user asked for an early end
  * @property {boolean} cutOff by an error or Cancel
  * @property {Sheet|null} [previews]
+ * @property {string[]} [warnings] of the run that ended it, for instance that it could not be saved
  * @property {string} [file] below output/block_weights
  * @property {number|null} [seed]
  * @property {number|null} [chosen] penalty of the node's outputs, null for the one searched with

@@ -12,38 +12,49 @@ from .decimals import DEFAULT_DIGITS
 from .plain import Plain, is_list
 from .tags import name_warnings, read_tag, write_tag
 
-#: The blocks of the 12 numbers that its presets for SDXL have: those where attention is.
-_TWELVE = ("BASE", "IN04", "IN05", "IN07", "IN08", "MID", *(f"OUT{i:02}" for i in range(6)))
-_SD15 = 17
+#: The blocks of the short list of a model with so many blocks: those where attention is.
+_SHORT = {
+    20: ("BASE", "IN04", "IN05", "IN07", "IN08", "MID", *(f"OUT{i:02}" for i in range(6))),
+    26: ("BASE", "IN01", "IN02", "IN04", "IN05", "IN07", "IN08", "MID", *(f"OUT{i:02}" for i in range(3, 12))),
+}
+#: What a count of values that this LoRA's model does not have may be for.
+_OTHER_MODEL = {20: {17: "SD 1.5"}, 26: {12: "SDXL", 20: "SDXL"}}
 
 
 class A1111(Plain):
-    """The value of ``lbw=``, or a line of its presets. Source: the extension's ``BLOCKID20``, ``BLOCKIDXLL`` and
-    ``ratiodealer`` (2025).
+    """The value of ``lbw=``, or a line of its presets: 20 or 12 numbers for SDXL, 26 or 17 for SD 1.5.
+
+    Of SD 1.5, 17 where the LoRA has no other blocks: the older versions take them of ordinary LoRAs only. Source: the
+    extension's ``BLOCKID26``, ``BLOCKID20``, ``BLOCKID17``, ``BLOCKID12`` and ``ratiodealer`` (2025).
     """
 
     name = "a1111"
-    label = "A1111, Forge (sd-webui-lora-block-weight): 20 numbers"
+    label = "A1111, Forge (sd-webui-lora-block-weight): numbers"
     order = 50
+
+    def places(self, layout: LoraLayout) -> tuple[str, ...]:
+        blocks = layout.architecture.blocks
+        return _SHORT[26] if len(blocks) == 26 and _short_is_all(layout) else blocks
 
     def rates_in(self, text: str, layout: LoraLayout) -> dict[str, float]:
         return super().rates_in(_without_name(text), layout)
 
     def places_of(self, text: str, layout: LoraLayout) -> tuple[str, ...]:
-        count, places = text.count(",") + 1, self.places(layout)
-        if count == _SD15:
+        blocks = layout.architecture.blocks
+        count, short = text.count(",") + 1, _SHORT[len(blocks)]
+        if other := _OTHER_MODEL[len(blocks)].get(count):
             raise ValueError(
-                f"{title(layout)}: {shortened(text)} has {_SD15} values, and that is SD 1.5, but this LoRA is for SDXL. "
-                f"Expected {len(places)} values ({', '.join(places)}) or {len(_TWELVE)} ({', '.join(_TWELVE)})."
+                f"{title(layout)}: {shortened(text)} has {count} values, and that is {other}, but this LoRA is for "
+                f"{layout.architecture.label}. Expected {len(blocks)} values ({', '.join(blocks)}) or {len(short)} ({', '.join(short)})."
             )
-        return _TWELVE if count == len(_TWELVE) else places
+        return short if count == len(short) else blocks
 
     def matches(self, text: str, layout: LoraLayout) -> bool:
         numbers = _without_name(text)
-        count = numbers.count(",") + 1
-        # Inspire spreads 12 numbers over what they do not name, and here that is off: only where there is no such block.
-        twelve_are_all = {name for name, there in zip(layout.architecture.blocks, layout.present, strict=True) if there} <= {*_TWELVE}
-        return is_list(numbers) and (count in (len(self.places(layout)), _SD15) or count == len(_TWELVE) and twelve_are_all)
+        count, blocks, places = numbers.count(",") + 1, len(layout.architecture.blocks), self.places(layout)
+        # Inspire spreads a short list over what it does not name, and here that is off: only where there is no such block.
+        fits = count == len(places) or count in _OTHER_MODEL[blocks] or count == len(_SHORT[blocks]) and _short_is_all(layout)
+        return is_list(numbers) and fits
 
     def warnings(self, weights: BlockWeights) -> list[str]:
         others = weights.layout.groups.get(UNET_OTHER, 0)
@@ -76,6 +87,12 @@ class A1111Tag(A1111):
 
     def warnings(self, weights: BlockWeights) -> list[str]:
         return [*super().warnings(weights), *name_warnings(weights.name, self.forbidden)]
+
+
+def _short_is_all(layout: LoraLayout) -> bool:
+    """Whether the LoRA has no blocks but those of the short list."""
+    blocks = layout.architecture.blocks
+    return {name for name, there in zip(blocks, layout.present, strict=True) if there} <= {*_SHORT[len(blocks)]}
 
 
 def _without_name(text: str) -> str:

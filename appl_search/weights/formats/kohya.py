@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ...architectures import DEFAULT
 from ...loras.layout import LoraLayout
 from ..block_weights import BlockWeights
 from .base import shortened, title
@@ -26,6 +27,11 @@ class Kohya(Plain):
 
     def write(self, weights: BlockWeights, digits: int = DEFAULT_DIGITS) -> str:
         return f"Network 0 weights: {self.write_rates(weights, digits, trim=False)}"
+
+    def warnings(self, weights: BlockWeights) -> list[str]:
+        if weights.layout.architecture == DEFAULT:
+            return []
+        return [f"That program is for {DEFAULT.label} only: it prints no such line for {weights.layout.architecture.label}."]
 
     def matches(self, text: str, layout: LoraLayout) -> bool:
         return _LINE.search(text) is not None

@@ -36,6 +36,9 @@ class Json(Format):
             data = json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_Object)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{title(layout)}: {shortened(text)} is not JSON ({error}).") from error
+        family = data.get("architecture", layout.architecture.name) if isinstance(data, _Object) else layout.architecture.name
+        if family != layout.architecture.name:
+            raise ValueError(f"{title(layout)}: the JSON is for {shortened(str(family))}, and this LoRA is for {layout.architecture.label}.")
         rates = data.get("block_weights") if isinstance(data, _Object) else None
         errors = data.get("stderr", _Object([])) if isinstance(data, _Object) else None
         if not isinstance(rates, _Object) or not isinstance(errors, _Object):

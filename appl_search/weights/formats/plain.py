@@ -17,7 +17,7 @@ class Plain(Format):
     """A number for each of :meth:`places`, separated by commas; 0 for a block that the LoRA or its model does not have."""
 
     name = "plain"
-    label = "20 numbers: BASE, IN00-08, MID, OUT00-08"
+    label = "Numbers of all blocks: BASE, IN, MID, OUT"
     order = 10
     has_mark = False
     #: The rate of a block that a text does not name.

@@ -22,9 +22,10 @@ class SdNext(A1111Tag):
 
     def warnings(self, weights: BlockWeights) -> list[str]:
         found = name_warnings(weights.name, self.forbidden)
-        if weights.layout.groups.get(UNET_OTHER, 0) and weights["BASE"] != weights["OUT08"]:
+        last, rate = weights.blocks[-1], weights.values[-1]
+        if weights.layout.groups.get(UNET_OTHER, 0) and weights["BASE"] != rate:
             found.append(
-                "The U-Net's conv_norm_out and conv_out follow OUT08 there, not BASE: if "
-                f"{weights.name!r} has keys for them, they get {weights['OUT08']:g} instead of {weights['BASE']:g}."
+                f"The U-Net's conv_norm_out and conv_out follow {last} there, not BASE: if "
+                f"{weights.name!r} has keys for them, they get {rate:g} instead of {weights['BASE']:g}."
             )
         return found

@@ -1,0 +1,18 @@
+"""What the nodes share that collect training images."""
+
+from __future__ import annotations
+
+from ...appl_search import TrainingSet
+from .common import TRAINING_IMAGES, log, shown
+
+PREVIOUS = (TRAINING_IMAGES, {"tooltip": "Images of another of these nodes, which these are appended to."})
+
+
+def appended(previous: TrainingSet | None, added: TrainingSet) -> dict:
+    """A node's output: the images so far. Shows how many they are, and what was done to those that were added."""
+    for note in added.notes:
+        log.info("Training Images: %s", note)
+    training_set = added if previous is None else previous + added
+    count, samples = len(training_set), len(training_set.epoch())
+    text = f"{count} training images" + (f", {samples} with repeats" if samples != count else "")
+    return shown((training_set,), [text, *filter(None, (*added.notes, added.size_note, added.bracket_note))])
