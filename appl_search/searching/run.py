@@ -78,13 +78,13 @@ class Run(Iterator[Event]):
         started = time.perf_counter()
         batch = self._gradients(draw, at)
         self._check_finite(batch, draw)
-        loss, penalty = float(batch.losses.mean()), self._penalty(at)
+        penalty = self._penalty(at)
         self.is_between_steps = False
         self._method.step(batch)
-        self._record.add(loss, penalty, len(draw), time.perf_counter() - started)
+        self._record.add(batch, penalty, time.perf_counter() - started)
         self._draws.advance()
         self.is_between_steps = True
-        return self._event(loss, penalty)
+        return self._event(float(batch.losses.mean()), penalty)
 
     def result(self) -> SearchResult:
         """What was found so far."""
