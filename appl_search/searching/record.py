@@ -17,7 +17,7 @@ from .result import History, SearchResult, block_weights_of
 
 
 class Record:
-    """Block weights, losses and penalties of every step. ``samples``, ``seconds``: in all so far."""
+    """Block weights, losses and penalties of every step. ``samples``, ``seconds``: in all so far; ``losses``: of each step."""
 
     def __init__(
         self, rates: Rates, layouts: Sequence[LoraLayout], settings: SearchSettings, method: Method, prediction: str
@@ -26,13 +26,13 @@ class Record:
         self._method, self._prediction = method, prediction
         self._has_effect = torch.zeros(len(rates), dtype=torch.bool)
         self._block_weights = [self._all(method.parameters)]
-        self._losses: list[float] = []
+        self.losses: list[float] = []
         self._penalties: list[float] = []
         self.samples, self.seconds = 0, 0.0
 
     @property
     def steps(self) -> int:
-        return len(self._losses)
+        return len(self.losses)
 
     @property
     def block_weights(self) -> Tensor:
@@ -42,7 +42,7 @@ class Record:
     def add(self, batch: Gradients, penalty: float, seconds: float) -> None:
         """A step that the method has taken, with this batch."""
         self._has_effect |= (batch.gradients != 0).any(0) | (batch.probes != 0).any(0)
-        self._losses.append(float(batch.losses.mean()))
+        self.losses.append(float(batch.losses.mean()))
         self._penalties.append(penalty)
         self.samples += len(batch.losses)
         self.seconds += seconds
@@ -50,7 +50,7 @@ class Record:
 
     def result(self, parameters: Tensor) -> SearchResult:
         """With these parameters [p] as what was found."""
-        model = self._method.model() if self._losses else None
+        model = self._method.model() if self.losses else None
         path = PenaltyPath(model, self._rates.parameter_of, self._rates.constant) if model is not None else None
         values = self._all(parameters)
         stderr = path.stderr(parameters) if path is not None else torch.full_like(values, float("nan"))
@@ -58,7 +58,7 @@ class Record:
             block_weights=block_weights_of(self._layouts, values, stderr),
             history=History(
                 block_weights=torch.stack(self._block_weights).float(),
-                loss=torch.tensor(self._losses),
+                loss=torch.tensor(self.losses),
                 penalty=torch.tensor(self._penalties),
             ),
             settings=self._settings,
@@ -75,7 +75,7 @@ class Record:
 
     def _notes(self) -> tuple[str, ...]:
         """Which rates nothing depends on."""
-        if not self._losses or self._has_effect.all():
+        if not self.losses or self._has_effect.all():
             return ()
         parameter_of = self._rates.parameter_of
         without = (parameter_of >= 0) & ~self._has_effect[parameter_of.clamp(min=0)]
@@ -90,7 +90,7 @@ class Record:
     def state_dict(self) -> dict:
         return {
             "block_weights": torch.stack(self._block_weights),
-            "losses": torch.tensor(self._losses, dtype=torch.float64),
+            "losses": torch.tensor(self.losses, dtype=torch.float64),
             "penalties": torch.tensor(self._penalties, dtype=torch.float64),
             "has_effect": self._has_effect,
             "samples": self.samples,
@@ -99,6 +99,6 @@ class Record:
 
     def load_state_dict(self, state: dict) -> None:
         self._block_weights = list(state["block_weights"])
-        self._losses, self._penalties = state["losses"].tolist(), state["penalties"].tolist()
+        self.losses, self._penalties = state["losses"].tolist(), state["penalties"].tolist()
         self._has_effect = state["has_effect"]
         self.samples, self.seconds = state["samples"], state["seconds"]

@@ -86,6 +86,16 @@ class Run(Iterator[Event]):
         self.is_between_steps = True
         return self._event(float(batch.losses.mean()), penalty)
 
+    @property
+    def samples(self) -> int:
+        """How many were used so far."""
+        return self._record.samples
+
+    @property
+    def losses(self) -> list[float]:
+        """The batch's denoising loss of each step so far."""
+        return self._record.losses
+
     def result(self) -> SearchResult:
         """What was found so far."""
         return self._record.result(self._method.solution())
