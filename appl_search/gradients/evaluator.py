@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from ..host import autograd, conditioning, device, sampling
-from ..host.denoiser import Denoiser, ModelConds
+from ..host.denoiser import Denoiser
 from ..host.errors import ModelError
 from ..host.lora_loading import LoadedLora, load
 from ..host.undo import Undo
-from ..images.examples import Examples, encode
+from ..images.examples import encode
 from ..images.pictures import Example, Picture
 from ..images.training_set import TrainingSet
 from ..loras.errors import LoraError
@@ -26,6 +26,7 @@ from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
 from .patching import Patched
 from .rates import Rates
 from .task import Task
+from .text import TextConditioning
 
 
 class Evaluator:
@@ -178,56 +179,6 @@ def _pulled_back(prediction: Tensor, strengths: Tensor, start: Tensor, keep: boo
     if prediction.requires_grad:
         (found,) = torch.autograd.grad(prediction, strengths, start, retain_graph=keep, allow_unused=True)
     return (torch.zeros_like(strengths) if found is None else found).cpu().double()
-
-
-class TextConditioning:
-    """Conditioning of each example: computed once, or anew for each batch when text encoders are searched.
-
-    ``prompts``: others that will be asked for. What can be encoded once is encoded at once, while nothing keeps
-    the text encoders from being moved out later.
-    """
-
-    def __init__(
-        self,
-        denoiser: Denoiser,
-        clip,
-        patched: Patched | None,
-        searched: bool,
-        examples: Examples,
-        prompts: Sequence[str] = (),
-    ):
-        self._denoiser, self._clip, self.patched, self._searched = denoiser, clip, patched, searched
-        self._encoder = conditioning.CaptionEncoder(clip)
-        self.examples = examples
-        self._conds: dict[int, ModelConds] = {}
-        self._prompts = {} if searched else {prompt: conditioning.encode_caption(clip, prompt) for prompt in prompts}
-
-    def of_prompt(self, prompt: str, strengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(context [1, tokens, c], pooled [1, p]) of a prompt; ``strengths`` [1, LoRAs * blocks]."""
-        if not self._searched:
-            return self._prompts[prompt]
-        self.patched.strengths = strengths.to(self._clip.patcher.load_device)
-        return conditioning.encode_caption(self._clip, prompt)
-
-    def batch(self, examples: Sequence[Example], strengths: Tensor) -> list[ModelConds]:
-        """Conditioning of each of these of the search's examples; ``strengths`` [b, LoRAs * blocks]."""
-        if not self._searched:
-            return [self._cached(example) for example in examples]
-        here = strengths.to(self._clip.patcher.load_device)
-
-        def prepare(rows: slice) -> None:
-            self.patched.strengths = here[rows]
-
-        encoded = self._encoder([(example.caption, example.max_tokens) for example in examples], prepare)
-        return [self._conds_of(example, *each) for example, each in zip(examples, encoded)]
-
-    def _cached(self, example: Example) -> ModelConds:
-        if id(example) not in self._conds:  # the examples live as long as this does
-            self._conds[id(example)] = self._conds_of(example, example.context[None], example.pooled[None])
-        return self._conds[id(example)]
-
-    def _conds_of(self, example: Example, context: Tensor, pooled: Tensor) -> ModelConds:
-        return self._denoiser.conds(context, pooled, example.sizes, example.latent.shape)
 
 
 def _encode_image(vae, pixels: Tensor) -> Tensor:
