@@ -84,7 +84,7 @@ def test_in_half_precision_a_layer_without_gradient_is_found_too(dtype):
 def test_a_right_gradient_is_never_refused(dtype, strength, tmp_path):
     tensors = {key: value * strength if "lora_up" in key else value for key, value in load_file(oracle.LORA_A).items()}
     save_file(tensors, tmp_path / "lora.safetensors")
-    for seed in range(3):
+    for seed in range(2):
         settings = replace(SETTINGS, seed=seed)
         assert first_step(oracle.sdxl(DTYPES[dtype]), LoraSource(tmp_path / "lora.safetensors"), settings).step == 1
 

@@ -13,7 +13,7 @@ from appl_search import LoraSource, SearchResult, SearchSettings, search
 from appl_search.report.figures import draw, figures_of
 from tests import oracle
 
-SETTINGS = SearchSettings(samples=16, batch_size=2, penalty=1e-3)
+SETTINGS = SearchSettings(samples=16, batch_size=2, penalty=1e-3, validation=0)
 
 
 def lora_without(tmp_path, *parts: str) -> LoraSource:
