@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from appl_search.architectures import ARCHITECTURES
+from appl_search.loras.layout import LoraLayout
 from appl_search.weights.block_weights import BlockWeights
 from appl_search.weights.formats import FORMATS
 from appl_search.weights.registry import read
@@ -18,6 +20,7 @@ LOCON = layout_of(*(group for group in UNET_GROUPS if group != "input_blocks.0")
 B_LORA = layout_of("output_blocks.0", "output_blocks.1")
 #: 19 positions for Inspire: its vector has 20 values, as a list of all blocks has.
 NINETEEN = layout_of(*(group for group in UNET_GROUPS if group not in ("input_blocks.0", "middle_block.0")), text_encoders=1)
+OF_SD15 = LoraLayout("old", "0" * 64, {f"{kind}_blocks.{i}": 2 for kind in ("input", "output") for i in range(12)}, ARCHITECTURES["sd15"])
 COUNTING = tuple(i / 20 for i in range(20))
 TWELVE = ("BASE", "IN04", "IN05", "IN07", "IN08", "MID", *(f"OUT{i:02}" for i in range(6)))
 
@@ -188,8 +191,8 @@ def test_mutated_texts_are_read_or_refused_in_few_words(name):
     random.seed(name)
     refused = 0
     for number in range(500):
-        layout = (ATTENTION, LOCON, B_LORA, NINETEEN)[number % 4]
-        text = BlockWeights(layout, COUNTING).to_string(name)
+        layout = (ATTENTION, LOCON, B_LORA, NINETEEN, OF_SD15)[number % 5]
+        text = BlockWeights(layout, tuple(i / 20 for i in range(len(layout.architecture.blocks)))).to_string(name)
         for _ in range(random.randint(1, 3)):
             start = random.randrange(len(text) + 1)
             cut = random.choice((0, 0, 1, 2, 30, len(text)))

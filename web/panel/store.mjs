@@ -5,7 +5,6 @@
  * @property {string} name
  * @property {string} sha256
  * @property {string} architecture the model family that its blocks are of
- * @property {string} architecture the model family that its blocks are of
  * @property {Record<string, number>} groups keys by part of the U-Net, for the server to write strings
  * @property {number[]} keys how many each block has
  * @property {number[]} rates
