@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from ..appl_search import PreviewSettings, SearchResult, SearchSettings, TrainingSet, search
+from ..appl_search import Models, PreviewSettings, SearchResult, SearchSettings, Task, TrainingSet, open_search
 from ..appl_search.host.learnable import split_learnable
 from ..appl_search.host.lora_loading import load
 from ..appl_search.host.lora_patches import apply
 from ..appl_search.searching.events import Event
 from ..appl_search.searching.methods import all_methods
+from ..appl_search.searching.safekeeping import Safekeeping
 from ..appl_search.settings.declaration import SEARCH
 from .panel import routes
 from .panel import state as panel_state
@@ -27,6 +28,7 @@ from .support.summary import summary
 from .support.widgets import given, widgets
 
 AS_SEARCHED = -1.0
+UNFINISHED = "unfinished"  # below the folder of results: states of searches that were ended before their end
 _AFTER_A_FAILURE = "They are in the node's outputs: mend the folder and connect Save Block Weights, which needs no new search."
 
 routes.register()  # for the node's panel on the page
@@ -101,16 +103,21 @@ class SearchBlockWeights:
                 "this one; LoRAs of ordinary loaders are not searched."
             )
         inputs = SearchInputs.of(objects, sources, settings, previews)
+        notes: list[str] = []
         if self._last is None or not self._last.inputs.give_the_same_search_as(inputs):
             running = RunningSearch(
                 node_id=unique_id, workflow=workflow_id(extra_pnginfo), sources=sources, settings=settings
             )  # fmt: skip
             sheet = PreviewSheet(vae, model.model.latent_format, running.show_previews)
+            task = Task(
+                models=Models(model=model, clip=clip, vae=vae), loras=sources, images=training_images, settings=settings,
+                previews=previews,
+            )  # fmt: skip
             with _watched(settings.samples, unique_id, running, sheet) as on_event:
-                found = search(
-                    model, clip, vae, sources, training_images, settings, on_event, previews=previews, on_preview=sheet.add
-                )  # fmt: skip
+                found, state, notes = _search(task, running, sheet, on_event)
             file, warnings = _save(found)  # before the pictures: whatever happens to them, the search is not lost
+            if file is not None:
+                state.forget()
             self._last = FinishedSearch(inputs=inputs, result=found, file=file, pictures=sheet.pictures())
             warnings += _save_sheet(sheet, file)
         elif self._last.file is None:
@@ -125,11 +132,26 @@ class SearchBlockWeights:
         text = summary(result)
         if last.file is not None:
             text += f"\n\n{'Saved as' if chosen is None else 'From the search saved as'} {result_folder() / last.file}"
-        text = "\n\n".join([text, *warnings])
+        text = "\n\n".join([text, *notes, *warnings])
         log.info("%s", text)
         state = {**_panel(last.result, last.file, chosen), "warnings": warnings}
         pictures = _no_pictures() if last.pictures is None else last.pictures
         return shown((model, clip, result, text, pictures), [text], warnings, appl_search=[state])
+
+
+def _search(
+    task: Task, running: RunningSearch, sheet: PreviewSheet, on_event: Callable[[Event], bool]
+) -> tuple[SearchResult, Safekeeping, list[str]]:
+    """Searches, or goes on with the same search where it was ended. Returns what was found, its saved state, and notes."""
+    with open_search(task, on_preview=sheet.add) as run, Safekeeping(result_folder() / UNFINISHED, run) as state:
+        running.goes_on_from(run.losses)
+        for event in run:
+            state.after_step()
+            if on_event(event):
+                break
+        found = run.finish()
+    resumed = f"Went on with an unfinished search, from {state.resumed_at} samples."
+    return found, state, [resumed] if state.resumed_at else []
 
 
 @contextmanager

@@ -65,11 +65,13 @@ def _state_dict() -> dict[str, Tensor]:
     return _weights()
 
 
-def sdxl(dtype: torch.dtype = torch.float32, manual_cast_dtype: torch.dtype | None = None, **sampling):
+def sdxl(
+    dtype: torch.dtype = torch.float32, manual_cast_dtype: torch.dtype | None = None, state_dict=None, quant_config=None, **sampling
+):
     """The oracle's tiny SDXL as a ComfyUI ModelPatcher.
 
-    ``manual_cast_dtype``: what it computes in when that is not ``dtype``. ``sampling``: of the model config (beta
-    schedule, zsnr).
+    ``manual_cast_dtype``: what it computes in when that is not ``dtype``. ``state_dict``, ``quant_config``: weights in
+    another form, and what the host's model config says of them. ``sampling``: of the model config (beta schedule, zsnr).
     """
     import comfy.model_base
     import comfy.model_management
@@ -77,12 +79,13 @@ def sdxl(dtype: torch.dtype = torch.float32, manual_cast_dtype: torch.dtype | No
     import comfy.supported_models
 
     config = comfy.supported_models.SDXL({**UNET_CONFIG, "dtype": dtype})
-    config.manual_cast_dtype = manual_cast_dtype
+    config.manual_cast_dtype, config.quant_config = manual_cast_dtype, quant_config
     model_type = sampling.pop("model_type", comfy.model_base.ModelType.EPS)
     config.sampling_settings = {**config.sampling_settings, **sampling}
     model = comfy.model_base.SDXL(config, model_type)
-    model.diffusion_model.load_state_dict(_state_dict())
-    model.diffusion_model.to(dtype)
+    model.diffusion_model.load_state_dict(_state_dict() if state_dict is None else state_dict)
+    if quant_config is None:
+        model.diffusion_model.to(dtype)
     return comfy.model_patcher.ModelPatcher(
         model, comfy.model_management.get_torch_device(), comfy.model_management.unet_offload_device()
     )

@@ -14,7 +14,7 @@ from appl_search.host.errors import ModelError
 from appl_search.searching.events import SearchDiverged
 from tests import oracle
 
-QUICK = SearchSettings(method="adamw", samples=4, batch_size=2)
+QUICK = SearchSettings(method="adamw", samples=4, batch_size=2, check_gradient=False)
 
 
 def run(path=oracle.LORA_A, model=None, training_set=None, clip=None, vae=None, settings=QUICK):

@@ -6,11 +6,14 @@ import pytest
 import torch
 
 from appl_search import LoraSource, SearchSettings
+from appl_search.gradients.batch import Gradients
 from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
 from appl_search.gradients.micro_batches import MicroBatches
 from appl_search.host import autograd, device
 from appl_search.host.undo import Undo
+from appl_search.searching.run import Run
+from appl_search.searching.team import Solo
 from tests import oracle
 
 SETTINGS = SearchSettings(samples=4, batch_size=4)
@@ -48,6 +51,55 @@ def test_checkpointing_does_not_matter(plain):
     found, memory = gradients(change=lambda evaluator: evaluator._memory._checkpoint())
     assert memory.checkpointing
     assert_same(found, plain)
+
+
+def test_what_several_processes_compute_of_a_batch_is_what_one_computes(plain):
+    """Each takes every third row; the probed rows come first in each part, as in the whole."""
+    sources = [LoraSource(path) for path in LORAS]
+    with opened(oracle.task(oracle.sdxl(), sources, SETTINGS)) as evaluator:
+        draw = Draws(evaluator.shapes, 4, 4, seed=3).current()
+        at = evaluator.rates.all_rates(evaluator.rates.start)
+        parts = {}
+        for process in range(3):
+            rows = range(process, 4, 3)
+            parts[rows] = evaluator.gradients(draw.of(rows), at, probes=sum(row < 2 for row in rows))
+    losses, gradients = torch.empty_like(plain.losses), torch.empty_like(plain.gradients)
+    probes = torch.empty_like(plain.probes)
+    for rows, part in parts.items():
+        losses[list(rows)], gradients[list(rows)] = part.losses, part.gradients
+        probes[[row for row in rows if row < 2]] = part.probes
+    assert_same(Gradients(losses, gradients, probes), plain)
+
+
+def searched(method, change=lambda evaluator: None):
+    """Block weights of a search on both LoRAs; ``change(evaluator)`` before it."""
+    settings = SearchSettings(method=method, samples=12, batch_size=4, tolerance=0.0, validation=4, check_gradient=False)
+    one = oracle.task(oracle.sdxl(), [LoraSource(oracle.LORA_A)], settings)
+    with opened(one) as evaluator:
+        change(evaluator)
+        run = Run(one, evaluator, Solo(), print)
+        for _ in run:
+            pass
+        return torch.tensor([weights.values for weights in run.finish().block_weights])
+
+
+@pytest.mark.parametrize("method", ["gauss-newton", "adamw"])
+def test_a_search_ends_the_same_however_it_is_computed(method):
+    def with_two_threads(_):
+        torch.set_num_threads(2)
+
+    whole = searched(method)
+    changes = [
+        lambda evaluator: setattr(evaluator._memory, "size", 1),
+        lambda evaluator: evaluator._memory._checkpoint(),
+        out_of_memory_above(2),
+        with_two_threads,
+    ]
+    try:
+        for change in changes:
+            assert (searched(method, change) - whole).abs().max() < 1.6e-4
+    finally:
+        torch.set_num_threads(1)
 
 
 def out_of_memory_above(examples, checkpointed_only=False):

@@ -18,16 +18,14 @@ from safetensors.torch import load_file
 from appl_search import LoraSource, SearchSettings
 from appl_search.gradients.draws import Draw
 from appl_search.gradients.evaluator import opened
-from appl_search.gradients.rates import Rates
-from appl_search.host import loras
+from appl_search.host import lora_loading, lora_patches
 from appl_search.host.denoiser import seed_of
 from appl_search.host.errors import ModelError
-from appl_search.loras.files import read_layout
 from appl_search.weights.block_weights import BlockWeights
 from tests import oracle
 
 SOURCE = LoraSource(oracle.LORA_A)
-RATES = torch.linspace(-0.3, 0.9, 20).double()
+RATES = torch.linspace(-0.3, 0.9, 20).double()[None]
 LEVEL = torch.tensor([0.83], dtype=torch.float64)
 SETTINGS = SearchSettings(batch_size=2)
 
@@ -170,13 +168,13 @@ CHECKPOINTED_TOO = ("FreeU_V2", "HyperTile", "ToMe", "bypass LoRA", "IPAdapter-l
 
 
 def opened_with(model):
-    rates = Rates([SOURCE], [read_layout(SOURCE)], SETTINGS)
-    return opened(model, None, None, [SOURCE], rates, oracle.training_set(), SETTINGS)
+    return opened(oracle.task(model, [SOURCE], SETTINGS))
 
 
 def the_samplers_prediction(model, noisy, sigma):
     """What ComfyUI's CFGGuider asks of the network for the positive, with a negative beside it, before any guidance."""
-    model, _ = loras.apply(model, None, SOURCE, BlockWeights.for_lora(SOURCE, RATES.tolist()))
+    lora = lora_loading.load(SOURCE, model, None)
+    model, _ = lora_patches.apply(model, None, lora, BlockWeights.for_lora(SOURCE, RATES[0].tolist()))
     positive = oracle.conditioning()
     negative = [[positive[0][0].flip(1), positive[0][1]]]
     seen = []
@@ -207,30 +205,27 @@ def the_samplers_prediction(model, noisy, sigma):
 def a_draw():
     generator = torch.Generator().manual_seed(2)
     noise, probe = torch.randn(2, 1, 4, 16, 16, generator=generator)
-    return Draw(torch.tensor([3]), LEVEL, list(noise), list(probe))
+    return Draw(numbers=[0], indices=torch.tensor([3]), levels=LEVEL, noise=list(noise), probes=list(probe))
 
 
 @pytest.mark.parametrize("patch", SERVED)
 def test_a_search_predicts_what_the_sampler_does(patch):
     model = SERVED[patch](oracle.sdxl())
-    noisy = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(1))
     with opened_with(model) as evaluator:
-        schedule = evaluator.denoiser.schedule
-        sigma, _ = schedule.sigma_at(LEVEL)
-        noisy = noisy * sigma
-        evaluator.unet.strengths = RATES.float()[None]
-        with torch.no_grad():
-            found = evaluator.denoiser(noisy, sigma, evaluator._text.batch([0], None))
-        draw, toward = a_draw(), torch.linspace(1, -0.5, 20).double()
-        along = toward[evaluator._rates.searched]
+        denoiser, schedule = evaluator.denoiser, evaluator.denoiser.schedule
+        draw, toward = a_draw(), torch.linspace(1, -0.5, 20).double()[None]
+        along = toward.flatten()[evaluator.rates.searched]
+        (found,) = evaluator.predictions(draw, RATES)
         slope = evaluator.gradients(draw, RATES).gradients @ along
         above, below = (evaluator.losses(draw, RATES + step * toward) for step in (1e-2, -1e-2))
         if patch in CHECKPOINTED_TOO:
             evaluator._memory._checkpoint()
             torch.testing.assert_close(evaluator.gradients(draw, RATES).gradients @ along, slope, rtol=1e-3, atol=1e-5)
+        sigma, _ = schedule.sigma_at(LEVEL)
+        noisy = schedule.noisy(denoiser.latent_in(evaluator.examples[3].latent[None]), draw.noise[0], sigma)
     model = oracle.sdxl() if patch == "torch.compile" else model  # minutes, for the same numbers
     expected = schedule.output(the_samplers_prediction(model, noisy, sigma), noisy, sigma)
-    torch.testing.assert_close(found, expected, rtol=2e-4, atol=2e-4 * float(expected.abs().max()))
+    torch.testing.assert_close(found[None], expected, rtol=2e-4, atol=2e-4 * float(expected.abs().max()))
     torch.testing.assert_close(slope, (above - below) / 2e-2, rtol=5e-3, atol=1e-5 * float(above))
 
 

@@ -14,11 +14,10 @@ from appl_search import LoraSource, Models, PreviewSettings, SearchSettings, Tas
 from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
 from appl_search.gradients.evaluator import opened
 from appl_search.searching.run import Run
-from appl_search.searching.state import StateError, load_state, save_state
+from appl_search.searching.state import StateError, StateFile, describe
 from appl_search.searching.team import Solo
 from tests import oracle, other_process
 
-LOAD = "from appl_search.searching.state import load_state"
 LORA = LoraSource(oracle.LORA_A)
 PLAIN = SearchSettings(samples=5, batch_size=2, tolerance=0.0, validation=2)
 SETTINGS = [
@@ -41,10 +40,10 @@ def states_of(task: Task, folder: Path, **more) -> tuple[object, list[Path]]:
     """The result of a search, and its state before the first and after each step."""
     with open_search(task, **more) as run:
         paths = [folder / "0.safetensors"]
-        save_state(paths[0], task, run.state_dict())
+        StateFile(paths[0], describe(task)).save(run.state_dict())
         for event in run:
             paths.append(folder / f"{event.step}.safetensors")
-            save_state(paths[-1], task, run.state_dict())
+            StateFile(paths[-1], describe(task)).save(run.state_dict())
         return run.finish(), paths
 
 
@@ -56,7 +55,7 @@ def test_resumed_after_any_step_it_ends_in_the_same_result(settings, tmp_path):
     with opened(one) as evaluator:
         for path in states:
             run = Run(one, evaluator, Solo(), print)
-            run.load_state_dict(load_state(path, one))
+            run.load_state_dict(StateFile(path, describe(one)).load())
             for _ in run:
                 pass
             assert same(run.finish(), whole), path
@@ -75,7 +74,7 @@ def test_with_previews_and_text_encoders_too(method, tmp_path):
     seen, again = [], []
     whole, states = states_of(demo, tmp_path, on_preview=seen.append)
     with open_search(demo, on_preview=again.append) as run:
-        run.load_state_dict(load_state(states[2], demo))
+        run.load_state_dict(StateFile(states[2], describe(demo)).load())
         for _ in run:
             pass
         assert same(run.finish(), whole)
@@ -88,12 +87,13 @@ def test_another_process_goes_on_with_it(tmp_path):
     whole, states = states_of(task(), tmp_path)
     program = f"""
 with open_search(task()) as run:
-    run.load_state_dict(load_state({str(states[2])!r}, run.task))
+    run.load_state_dict(StateFile({str(states[2])!r}, describe(run.task)).load())
     for _ in run:
         pass
     print(run.finish().to_json())
 """
-    done = other_process.run(["from appl_search import open_search", LOAD, "from tests.test_resume import task", program])
+    imports = "from tests.test_resume import StateFile, describe, open_search, task"
+    done = other_process.run([imports, program])
     assert done.returncode == 0, done.stderr
     resumed, expected = json.loads(done.stdout), json.loads(whole.to_json())
     assert {**resumed, "seconds": 0} == {**expected, "seconds": 0}
@@ -113,9 +113,9 @@ def test_a_state_of_another_search_is_refused(change, says, tmp_path):
     path = tmp_path / "state.safetensors"
     with open_search(task()) as run:
         next(run)
-        save_state(path, run.task, run.state_dict())
+        StateFile(path, describe(run.task)).save(run.state_dict())
     with pytest.raises(StateError, match=f"is of another search: .*{says}"):
-        load_state(path, task(**change))
+        StateFile(path, describe(task(**change))).load()
 
 
 def test_a_state_of_another_model_is_refused():
@@ -131,18 +131,19 @@ def test_a_state_of_another_model_is_refused():
 def test_a_file_that_is_no_state_is_refused(tmp_path):
     path = tmp_path / "state.safetensors"
     with pytest.raises(StateError, match="state.safetensors cannot be read"):
-        load_state(path, task())
+        StateFile(path, describe(task())).load()
     path.write_bytes(b"not a state")
     with pytest.raises(StateError, match="cannot be read"):
-        load_state(path, task())
+        StateFile(path, describe(task())).load()
     save_file({"a": torch.zeros(2)}, path)
     with pytest.raises(StateError, match="not the state of a search"):
-        load_state(path, task())
+        StateFile(path, describe(task())).load()
 
 
 def test_a_failed_write_leaves_the_former_state_and_nothing_else(tmp_path, monkeypatch):
-    path, one = tmp_path / "state.safetensors", task()
-    save_state(path, one, {"method": {"w": torch.ones(2), "n": 1}})
+    path = tmp_path / "state.safetensors"
+    file = StateFile(path, describe(task()))
+    file.save({"method": {"w": torch.ones(2), "n": 1}})
     before = path.read_bytes()
 
     def full(_):
@@ -150,7 +151,7 @@ def test_a_failed_write_leaves_the_former_state_and_nothing_else(tmp_path, monke
 
     monkeypatch.setattr("appl_search.searching.state.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        save_state(path, one, {"method": {"w": torch.zeros(2), "n": 2}})
+        file.save({"method": {"w": torch.zeros(2), "n": 2}})
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 

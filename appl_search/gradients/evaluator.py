@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from ..host import autograd, conditioning, device, sampling
-from ..host.denoiser import Denoiser, ModelConds
+from ..host.denoiser import Denoiser
 from ..host.errors import ModelError
 from ..host.lora_loading import LoadedLora, load
 from ..host.undo import Undo
-from ..images.examples import Examples, encode
+from ..images.examples import encode
 from ..images.pictures import Example, Picture
 from ..images.training_set import TrainingSet
 from ..loras.errors import LoraError
@@ -26,6 +26,7 @@ from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
 from .patching import Patched
 from .rates import Rates
 from .task import Task
+from .text import TextConditioning
 
 
 class Evaluator:
@@ -53,6 +54,11 @@ class Evaluator:
     @property
     def shapes(self) -> list[torch.Size]:
         return [example.latent.shape for example in self.examples]
+
+    @property
+    def patched(self) -> list[Patched]:
+        """The models with deltas: the U-Net, and the text encoders where a LoRA has keys for them."""
+        return [patched for patched in (self.unet, self._text.patched) if patched is not None]
 
     def losses(self, draw: Draw, rates: Tensor) -> Tensor:
         """Weighted denoising loss of each draw [b], in fp64 on the CPU. ``rates`` [LoRAs, blocks]."""
@@ -96,13 +102,32 @@ class Evaluator:
                 starts.append((loss.probe_start(prediction, noise), loss.elements**0.5))
             for number, (start, divisor) in enumerate(starts):
                 last = number == len(starts) - 1
-                (gradient,) = torch.autograd.grad(prediction, strengths, start, retain_graph=not last)
-                by_rate[number, rows] = gradient.cpu().double() / divisor
+                by_rate[number, rows] = _pulled_back(prediction, strengths, start, keep=not last) / divisor
             losses[rows] = loss.values(prediction).cpu().double()
 
         self._memory.run(self._groups(draw, probes), work)
         by_gradient, by_probe = (self.rates.of_parameters(part) for part in by_rate)
         return Gradients(losses, by_gradient, by_probe[:probes])
+
+    def pulled_back(
+        self, draw: Draw, rates: Tensor, start_of: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """<start, d prediction / d parameter> of each sample [b, p], and its prediction [4, h, w]; both on the CPU.
+
+        ``rates`` [LoRAs, blocks]; ``start_of``: what backward starts from, made of predictions of the same shape.
+        """
+        by_rate = torch.zeros(len(draw), rates.numel(), dtype=torch.float64)
+        predictions = [torch.empty(0)] * len(draw)
+
+        def work(rows: list[int]) -> None:
+            strengths = self._strengths(rates, len(rows)).requires_grad_()
+            prediction, _ = self._forward(draw, rows, strengths)
+            by_rate[rows] = _pulled_back(prediction, strengths, start_of(prediction.detach()))
+            for row, each in zip(rows, prediction.detach().float().cpu()):
+                predictions[row] = each
+
+        self._memory.run(self._groups(draw), work)
+        return self.rates.of_parameters(by_rate), predictions
 
     def sample(self, wanted: PreviewSettings, rates: Tensor) -> Tensor:
         """Latent [4, height / 8, width / 8], in the VAE's scale, of a picture at ``rates`` [LoRAs, blocks].
@@ -145,54 +170,15 @@ class Evaluator:
         return prediction, DenoisingLoss(schedule.output(latent, noisy, sigma), weight)
 
 
-class TextConditioning:
-    """Conditioning of each example: computed once, or anew for each batch when text encoders are searched.
+def _pulled_back(prediction: Tensor, strengths: Tensor, start: Tensor, keep: bool = False) -> Tensor:
+    """<start, d prediction / d strength> [b, rates] in fp64 on the CPU; 0 where the prediction does not depend on any.
 
-    ``prompts``: others that will be asked for. What can be encoded once is encoded at once, while nothing keeps
-    the text encoders from being moved out later.
+    ``keep``: the graph, for another start.
     """
-
-    def __init__(
-        self,
-        denoiser: Denoiser,
-        clip,
-        patched: Patched | None,
-        searched: bool,
-        examples: Examples,
-        prompts: Sequence[str] = (),
-    ):
-        self._denoiser, self._clip, self._patched, self._searched = denoiser, clip, patched, searched
-        self._encoder = conditioning.CaptionEncoder(clip)
-        self.examples = examples
-        self._conds: dict[int, ModelConds] = {}
-        self._prompts = {} if searched else {prompt: conditioning.encode_caption(clip, prompt) for prompt in prompts}
-
-    def of_prompt(self, prompt: str, strengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(context [1, tokens, c], pooled [1, p]) of a prompt; ``strengths`` [1, LoRAs * blocks]."""
-        if not self._searched:
-            return self._prompts[prompt]
-        self._patched.strengths = strengths.to(self._clip.patcher.load_device)
-        return conditioning.encode_caption(self._clip, prompt)
-
-    def batch(self, examples: Sequence[Example], strengths: Tensor) -> list[ModelConds]:
-        """Conditioning of each of these of the search's examples; ``strengths`` [b, LoRAs * blocks]."""
-        if not self._searched:
-            return [self._cached(example) for example in examples]
-        here = strengths.to(self._clip.patcher.load_device)
-
-        def prepare(rows: slice) -> None:
-            self._patched.strengths = here[rows]
-
-        encoded = self._encoder([(example.caption, example.max_tokens) for example in examples], prepare)
-        return [self._conds_of(example, *each) for example, each in zip(examples, encoded)]
-
-    def _cached(self, example: Example) -> ModelConds:
-        if id(example) not in self._conds:  # the examples live as long as this does
-            self._conds[id(example)] = self._conds_of(example, example.context[None], example.pooled[None])
-        return self._conds[id(example)]
-
-    def _conds_of(self, example: Example, context: Tensor, pooled: Tensor) -> ModelConds:
-        return self._denoiser.conds(context, pooled, example.sizes, example.latent.shape)
+    found = None
+    if prediction.requires_grad:
+        (found,) = torch.autograd.grad(prediction, strengths, start, retain_graph=keep, allow_unused=True)
+    return (torch.zeros_like(strengths) if found is None else found).cpu().double()
 
 
 def _encode_image(vae, pixels: Tensor) -> Tensor:

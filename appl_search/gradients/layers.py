@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..architectures import Architecture
+from ..host.autograd import borrowed_weights
 from ..host.lora_loading import LoadedLora, misfit
 from ..host.lora_patches import patched_weight
 from ..host.operations import operation_of
@@ -72,25 +73,26 @@ def _deltas_of(module: nn.Module, entries: Sequence[_Entry]) -> LayerDeltas | Ou
         apply, channel_dim = _output_operation(module, entries[0])
         full = [(rates.index(entry.rate), entry.full_difference(module.weight.shape)) for entry in weights]
         return OutputDeltas(apply, full, biases, channel_dim, rates)
-    return LayerDeltas(operation, _weight_deltas(module.weight, weights, rates), biases, rates)
+    return LayerDeltas(operation, _weight_deltas(module, weights, rates), biases, rates)
 
 
-def _weight_deltas(weight: Tensor, entries: Sequence[_Entry], rates: Sequence[int]) -> list[WeightDelta]:
+def _weight_deltas(module: nn.Module, entries: Sequence[_Entry], rates: Sequence[int]) -> list[WeightDelta]:
     """Low-rank patches stacked, the others one by one; all together where one depends on those before it."""
+    shape = module.weight.shape
     if any(not entry.patch.is_linear or (entry.patch.depends_on_weight and number) for number, entry in enumerate(entries)):
         for entry in entries:
-            _check_fits(entry, weight)
+            _check_fits(entry, module)
         return [_chain(entries, [rates.index(entry.rate) for entry in entries])]
     stacked: list[tuple[Tensor, Tensor, int]] = []
     others: list[WeightDelta] = []
     for entry in entries:
         position = rates.index(entry.rate)
-        if not entry.patch.fits(weight.shape):
-            raise entry.misfit(weight.shape)
-        if factors := entry.patch.low_rank_factors(weight.shape):
+        if not entry.patch.fits(shape):
+            raise entry.misfit(shape)
+        if factors := entry.patch.low_rank_factors(shape):
             stacked.append((*factors, position))
         else:
-            _check_fits(entry, weight)
+            _check_fits(entry, module)
             others.append(Dense(_difference(entry), position))
     return [LowRank(*zip(*stacked), len(rates)), *others] if stacked else others
 
@@ -107,9 +109,10 @@ def _chain(entries: Sequence[_Entry], positions: Sequence[int]) -> Chain:
     return Chain(patched)
 
 
-def _check_fits(entry: _Entry, weight: Tensor) -> None:
+def _check_fits(entry: _Entry, module: nn.Module) -> None:
     """Raises LoraError for a patch that ComfyUI would only log and leave out."""
-    with torch.no_grad():
+    like = torch.empty(0, device=module.weight.device)
+    with torch.no_grad(), borrowed_weights(module, like) as (weight, _):
         made = _difference(entry)(weight)
     if made.shape != weight.shape or (not made.any() and all(part.any() for part in entry.patch.tensors)):
         raise entry.misfit(weight.shape)

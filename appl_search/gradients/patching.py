@@ -24,12 +24,17 @@ class Patched:
 
     def __init__(self, model: nn.Module, layers: Mapping[str, LayerDeltas | OutputDeltas], undo: Undo):
         self.model = model
+        #: By their names: layers that are the plain ones for now; and, while they are sets, those that ran with a graph
+        #: and those that a gradient came back to.
+        self.left_out: frozenset[str] = frozenset()
+        self.ran: set[str] | None = None
+        self.reached: set[str] | None = None
         self._used = {layer.rates for layer in layers.values()}
         self.strengths = None
         for name, deltas in layers.items():
             module = model.get_submodule(name)
             wrap = self._patched_forward if isinstance(deltas, LayerDeltas) else self._adding_forward
-            autograd.replace_forward(module, wrap(module, deltas), undo)
+            autograd.replace_forward(module, wrap(name, module, deltas), undo)
 
     @property
     def strengths(self) -> Tensor | None:
@@ -51,22 +56,30 @@ class Patched:
             for rates in self._used
         }
 
-    def _patched_forward(self, module: nn.Module, deltas: LayerDeltas) -> Callable:
-        plain = module.forward
+    def _patched_forward(self, name: str, module: nn.Module, deltas: LayerDeltas) -> Callable:
+        plain, unknown = module.forward, autograd.is_own_kind(module)
 
         def forward(x: Tensor, *args, **kwargs) -> Tensor:
-            if self._strengths is None:
+            nonlocal unknown
+            if self._strengths is None or name in self.left_out:
                 return plain(x, *args, **kwargs)
-            return _PatchedLayer.apply(x, *self._gathered[deltas.rates], module, deltas)
+            if unknown:
+                autograd.check_weight(module, plain, x)
+                unknown = False
+            y = _PatchedLayer.apply(x, *self._gathered[deltas.rates], module, deltas)
+            if self.ran is not None and y.requires_grad:
+                self.ran.add(name)
+                y.register_hook(lambda _: self.reached.add(name))
+            return y
 
         return forward
 
-    def _adding_forward(self, module: nn.Module, deltas: OutputDeltas) -> Callable:
+    def _adding_forward(self, name: str, module: nn.Module, deltas: OutputDeltas) -> Callable:
         plain = module.forward
 
         def forward(x: Tensor, *args, **kwargs) -> Tensor:
             y = plain(x, *args, **kwargs)
-            return y if self._strengths is None else deltas.add(y, x, self._gathered[deltas.rates][0])
+            return y if self._strengths is None or name in self.left_out else deltas.add(y, x, self._gathered[deltas.rates][0])
 
         return forward
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from . import compat
+from .errors import ModelError
 from .operations import Conv2d, Linear, operation_of
 from .undo import Undo
 
@@ -55,12 +56,41 @@ def borrowed_weights(layer: nn.Module, like: Tensor) -> Iterator[tuple[Tensor, T
     if not _casts(layer):
         yield layer.weight, layer.bias
         return
-    weight, bias, *stream = compat.cast_weights(layer, like)
+    own = getattr(layer, "cast_bias_weight", None)
+    weight, bias, *stream = compat.cast_weights(layer, like) if own is None else own(like)
     try:
-        yield weight, bias
+        yield _plain(weight, like), _plain(bias, like)
     finally:
-        if stream:
+        if stream and own is None:
             comfy.ops.uncast_bias_weight(layer, weight, bias, *stream)
+
+
+def _plain(weight: Tensor | None, like: Tensor) -> Tensor | None:
+    """Quantised tensors of newer hosts claim the dtype that they stand for."""
+    if weight is None:
+        return None
+    return (weight.dequantize() if hasattr(weight, "_qdata") else weight).to(like.dtype)
+
+
+def is_own_kind(layer: nn.Module) -> bool:
+    """Whether a layer computes with its weight in a way of its own: quantised, or with a cast of another pack."""
+    weight = layer.weight
+    return hasattr(layer, "cast_bias_weight") or hasattr(weight, "_qdata") or not weight.is_floating_point()
+
+
+def check_weight(layer: nn.Module, forward: Callable, x: Tensor) -> None:
+    """Raises :class:`ModelError` when a layer does not compute with the weight that :func:`borrowed_weights` gives.
+
+    Up to what rounding the input to few bits changes.
+    """
+    x = x.detach()
+    with torch.no_grad(), borrowed_weights(layer, x) as (weight, bias):
+        expected, found = forward(x).float(), operation_of(layer).forward(x, weight, bias).float()
+    if not (found - expected).norm() < 0.3 * expected.norm():
+        raise ModelError(
+            f"A layer of the MODEL is a {type(layer).__module__}.{type(layer).__qualname__}, which computes with its weights in "
+            "a way that a search does not know. Load the checkpoint in another form (fp16, bf16, fp8) for the search."
+        )
 
 
 def _rerun_casting_layers(model: nn.Module, undo: Undo) -> None:
@@ -71,7 +101,7 @@ def _rerun_casting_layers(model: nn.Module, undo: Undo) -> None:
     """
 
     def rerunning(layer: nn.Module) -> Callable:
-        forward, operation = layer.forward, operation_of(layer)
+        forward, operation = layer.forward, None if is_own_kind(layer) else operation_of(layer)
 
         def rerun(x: Tensor, *args, **kwargs) -> Tensor:
             if not (torch.is_grad_enabled() and x.requires_grad):
@@ -91,7 +121,8 @@ def _casts(module: nn.Module) -> bool:
     if getattr(module, "weight", None) is None or isinstance(module, nn.Embedding):
         return False
     functions = getattr(module, "weight_function", None), getattr(module, "bias_function", None)
-    return bool(getattr(module, "comfy_cast_weights", False) or any(functions) or hasattr(module, "_v"))
+    casting = getattr(module, "comfy_cast_weights", False) or any(functions) or hasattr(module, "_v")
+    return bool(casting) or is_own_kind(module)
 
 
 class _Affine(torch.autograd.Function):

@@ -14,6 +14,7 @@ from . import compat, options
 from .architectures import architecture_of
 from .attention import check_override, use_differentiable
 from .errors import ModelError
+from .patches import described
 from .schedule import Schedule
 from .undo import Undo
 
@@ -37,6 +38,16 @@ class Denoiser:
         self.model_options = options.sampling_options(patcher)
         check_override(self.model_options["transformer_options"], self.device, torch.float32)
         self.one_at_a_time = options.is_patched(self.model_options)
+
+    @property
+    def computes_in(self) -> torch.dtype:
+        """The dtype of most of the network's arithmetic."""
+        return self.model.manual_cast_dtype or self.model.get_dtype()
+
+    @property
+    def patches(self) -> list[str]:
+        """What is on the MODEL besides its weights, in words."""
+        return described(self.patcher)
 
     @contextmanager
     def innermost(self, undo: Undo) -> Iterator[None]:

@@ -63,9 +63,12 @@ class Conv2d:
 
 
 def operation_of(module: nn.Module) -> Linear | Conv2d | None:
-    """The operation of a layer; None for other kinds of layers."""
-    if isinstance(module, nn.Linear):
-        return Linear()
+    """The operation of a layer; None for other kinds of layers.
+
+    ComfyUI's quantised layers are linear without being nn.Linear.
+    """
+    if isinstance(module, nn.Linear) or (hasattr(module, "in_features") and getattr(module, "weight", None) is not None):
+        return Linear() if module.weight.ndim == 2 else None
     if isinstance(module, nn.Conv2d) and module.groups == 1:
         return Conv2d(tuple(module.stride), tuple(module.padding), tuple(module.dilation))
     return None

@@ -49,7 +49,7 @@ class SearchResult:
     """Block weights of each LoRA, in the order they were given, and everything to tell how they came about.
 
     ``samples``: draws used. ``seconds``: of the search alone. ``prediction``: eps, v, edm, x0 or flow.
-    ``penalty_path``: of the method gauss-newton, else None.
+    ``penalty_path``: of a method with a model of the loss, else None. ``notes``: what else there is to know, in sentences.
     """
 
     block_weights: tuple[BlockWeights, ...]
@@ -59,6 +59,7 @@ class SearchResult:
     seconds: float
     prediction: str
     penalty_path: PenaltyPath | None = None
+    notes: tuple[str, ...] = ()
 
     def path(self, points: int = 40) -> list[PathPoint]:
         """Block weights over a grid of penalties, from 0 to the one that switches all off.
@@ -89,6 +90,7 @@ class SearchResult:
             "samples": self.samples,
             "seconds": self.seconds,
             "prediction": self.prediction,
+            "notes": list(self.notes),
             "penalty_path": self.penalty_path.to_dict() if self.penalty_path is not None else None,
             "history": {
                 "loss": self.history.loss.tolist(),
@@ -120,6 +122,7 @@ class SearchResult:
             seconds=fields.number("seconds", 0),
             prediction=fields.text("prediction", 40),
             penalty_path=path,
+            notes=fields.texts("notes") if fields.has("notes") else (),
         )
 
 

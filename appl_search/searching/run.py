@@ -6,11 +6,13 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ..gradients.batch import Gradients
+from ..gradients.check import check_gradient
 from ..gradients.draws import CHECK, VALIDATION, Draw, Draws, RecordedDraws
 from ..gradients.evaluator import Evaluator, opened
 from ..gradients.task import Task
@@ -44,7 +46,8 @@ class Run(Iterator[Event]):
     """Iterating takes one step at a time, until the samples are used up or the method is done.
 
     Minimises the denoising loss + settings.penalty * (sum |rate| + negative_penalty * sum over rates below 0 of
-    |rate|); kohya-ss/sd-scripts, train_network_appl_weights. A step raises :class:`SearchDiverged` for a loss that is
+    |rate|); kohya-ss/sd-scripts, train_network_appl_weights. The first step raises ModelError before anything else where
+    the gradient is not that of the loss. A step raises :class:`SearchDiverged` for a loss that is
     not finite, and the host's own exception when the user cancels; it has not been taken then.
     """
 
@@ -60,24 +63,38 @@ class Run(Iterator[Event]):
         self._record = Record(self._rates, self._rates.layouts, settings, self._method, evaluator.prediction)
         self._pictures = Previewer(evaluator, task.previews if team.is_main else None, on_preview)
         self._signature: Tensor | None = None
+        self._checked = False
         self.is_between_steps = True
 
     def __next__(self) -> Event:
         draw = self._draws.current()
         if draw is None or self._method.is_done():
             raise StopIteration
+        if self.task.settings.check_gradient and not self._checked:
+            check_gradient(self._evaluator, self._check_draw())
+            self._checked = True
         at = self._rates.all_rates(self._method.parameters)
         self._pictures.at(self._record.samples, at)
         started = time.perf_counter()
         batch = self._gradients(draw, at)
         self._check_finite(batch, draw)
-        loss, penalty = float(batch.losses.mean()), self._penalty(at)
+        penalty = self._penalty(at)
         self.is_between_steps = False
         self._method.step(batch)
-        self._record.add(loss, penalty, len(draw), time.perf_counter() - started)
+        self._record.add(batch, penalty, time.perf_counter() - started)
         self._draws.advance()
         self.is_between_steps = True
-        return self._event(loss, penalty)
+        return self._event(float(batch.losses.mean()), penalty)
+
+    @property
+    def samples(self) -> int:
+        """How many were used so far."""
+        return self._record.samples
+
+    @property
+    def losses(self) -> list[float]:
+        """The batch's denoising loss of each step so far."""
+        return self._record.losses
 
     def result(self) -> SearchResult:
         """What was found so far."""
@@ -100,8 +117,8 @@ class Run(Iterator[Event]):
     def signature(self) -> Tensor:
         """A part of what the models predict at the start for one picture: other models or patches give another."""
         if self._signature is None:
-            draw = Draws(self._evaluator.shapes, 1, 1, self.task.settings.seed, CHECK).current()
-            (prediction,) = self._evaluator.predictions(draw, self._rates.all_rates(self._rates.start))
+            start = self._rates.all_rates(self._rates.start)
+            (prediction,) = self._evaluator.predictions(self._check_draw(), start)
             self._signature = prediction.flatten()[:4096].clone()
         return self._signature
 
@@ -115,6 +132,11 @@ class Run(Iterator[Event]):
             )
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
+
+    def _check_draw(self) -> Draw:
+        """One picture with as much noise as half of the samples have, which no step sees."""
+        draw = Draws(self._evaluator.shapes, 1, 1, self.task.settings.seed, CHECK).current()
+        return replace(draw, levels=torch.full_like(draw.levels, 0.5))
 
     def _parts(self) -> dict:
         return {"method": self._method, "draws": self._draws, "record": self._record, "previews": self._pictures}

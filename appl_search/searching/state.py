@@ -27,41 +27,50 @@ class StateError(ValueError):
     """A saved state that a search cannot go on from; the message says why."""
 
 
-def save_state(path: Path, task: Task, state: Mapping[str, Any]) -> None:
-    """Writes the state of a task's run (:meth:`Run.state_dict`), whole or not at all.
+class StateFile:
+    """Where the state of a run is kept. ``task``: what :func:`describe` says of its task.
 
-    Its tensors are those of the safetensors file; numbers and what task it is are JSON in the file's metadata.
+    Tensors are those of a safetensors file; numbers, and what task it is, are JSON in the file's metadata.
     """
-    numbers: dict[str, Any] = {}
-    tensors: dict[str, Tensor] = {}
-    for name, value in _flat(state):
-        if isinstance(value, Tensor):
-            tensors[name] = value.detach().cpu().contiguous().clone()
-        else:
-            numbers[name] = value
-    metadata = json.dumps({"schema": SCHEMA, "task": describe(task), "numbers": numbers})
-    _write(path, save(tensors, {_KEY: metadata}))
 
+    def __init__(self, path: Path, task: Mapping[str, Any]):
+        self.path, self._task = path, task
 
-def load_state(path: Path, task: Task) -> dict[str, Any]:
-    """The state that :func:`save_state` has written. Raises :class:`StateError` for one of another task."""
-    try:
-        with safe_open(str(path), framework="pt", device="cpu") as file:
-            metadata = json.loads((file.metadata() or {}).get(_KEY, "null"))
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
-        raise StateError(f"The state {path} cannot be read ({error}). Search anew, without it.") from error
-    if not isinstance(metadata, dict) or metadata.get("schema") != SCHEMA:
-        raise StateError(f"{path} is not the state of a search by this version of the pack. Search anew, without it.")
-    if differences := _differences(metadata["task"], describe(task)):
-        raise StateError(
-            f"The state {path} is of another search: {', '.join(differences)[:300]}. Search with what it was saved with, or anew."
-        )
-    return _nested({**metadata["numbers"], **tensors})
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Writes a state (:meth:`Run.state_dict`), whole or not at all. Raises OSError when it cannot be written."""
+        numbers: dict[str, Any] = {}
+        tensors: dict[str, Tensor] = {}
+        for name, value in _flat(state):
+            if isinstance(value, Tensor):
+                tensors[name] = value.detach().cpu().contiguous().clone()
+            else:
+                numbers[name] = value
+        metadata = json.dumps({"schema": SCHEMA, "task": self._task, "numbers": numbers})
+        _write(self.path, save(tensors, {_KEY: metadata}))
+
+    def load(self) -> dict[str, Any]:
+        """The state that was saved. Raises :class:`StateError` when there is none, and for one of another task."""
+        try:
+            with safe_open(str(self.path), framework="pt", device="cpu") as file:
+                metadata = json.loads((file.metadata() or {}).get(_KEY, "null"))
+                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
+        except (OSError, SafetensorError, json.JSONDecodeError) as error:
+            raise StateError(f"The state {self.path} cannot be read ({error}). Search anew, without it.") from error
+        if not isinstance(metadata, dict) or metadata.get("schema") != SCHEMA:
+            raise StateError(f"{self.path} is not the state of a search by this version of the pack. Search anew, without it.")
+        if differences := _differences(metadata["task"], self._task):
+            raise StateError(
+                f"The state {self.path} is of another search: {', '.join(differences)[:300]}. Search with what it was saved "
+                "with, or anew."
+            )
+        return _nested({**metadata["numbers"], **tensors})
 
 
 def describe(task: Task) -> dict[str, Any]:
-    """All that a search depends on, but for the models, as JSON: settings, LoRAs by their hashes, a hash of the images."""
+    """All that a search depends on, but for the models, as JSON: settings, LoRAs by their hashes, a hash of the images.
+
+    Reads every image that is in memory: once for each search is enough.
+    """
     return {
         "settings": task.settings.to_dict(),
         "loras": [
@@ -75,7 +84,6 @@ def describe(task: Task) -> dict[str, Any]:
             for source in task.loras
         ],
         "images": _digest(task.images.items),
-        "previews": None if task.previews is None else _digest(task.previews),
         "recorded": task.draws is not None,
     }
 
@@ -90,7 +98,7 @@ def _differences(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
     if _unnamed(saved["loras"]) != _unnamed(wanted["loras"]):
         names = " and ".join(lora["name"] for lora in saved["loras"])
         found.append(f"its LoRAs were {names}, with other files, fixed rates, ties or starts")
-    for name, what in (("images", "training images"), ("previews", "preview pictures"), ("recorded", "recorded draws")):
+    for name, what in (("images", "training images"), ("recorded", "recorded draws")):
         if saved[name] != wanted[name]:
             found.append(f"it had other {what}")
     return found

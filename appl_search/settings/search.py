@@ -93,6 +93,12 @@ class SearchSettings:
         "0: the last ones. Of the method adamw only.",
         group=ADVANCED, minimum=0, added_later=True, widget={"max": 10000},
     )  # fmt: skip
+    check_gradient: bool = setting(
+        True,
+        help="Before the first step, compare the gradient with finite differences, for the time of some four samples: a "
+        "patch on the MODEL that lets no gradient through would give wrong rates.",
+        group=ADVANCED, added_later=True,
+    )  # fmt: skip
     init: float = setting(
         0.5,
         help="The rate that the search starts from in every block, and the LoRA's strength until then.",

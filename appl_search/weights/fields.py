@@ -83,6 +83,11 @@ class Fields:
             raise wrong(self.place(name), value, f"a text of at most {most} characters")
         return value
 
+    def texts(self, name: str, most: int = 1000) -> tuple[str, ...]:
+        """A list of texts of at most so many characters each."""
+        listed = {str(number): value for number, value in enumerate(self.list(name))}
+        return tuple(Fields(listed, self.place(name)).text(number, most) for number in listed)
+
     def number(self, name: str, least: float = -math.inf) -> float:
         return finite(self.any(name), self.place(name), least)
 

@@ -85,6 +85,10 @@ class RunningSearch:
             self._sent_at, self._sent_steps = now, len(self._loss)
         return self._finish.is_set()
 
+    def goes_on_from(self, losses: Sequence[float]) -> None:
+        """The search was taken up again after steps with these losses."""
+        self._loss = list(losses)
+
     def show_previews(self, sheet: Json) -> None:
         """Tells the page of a new preview picture. ``sheet``: of :func:`nodes.panel.preview_sheet.sheet_at`."""
         self._previews = {"previews": sheet}

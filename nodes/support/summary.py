@@ -12,7 +12,7 @@ def summary(result: SearchResult) -> str:
     settings = result.settings
     steps = len(result.history.loss)
     head = f"{settings.method}: {result.samples} samples in {steps} steps and {result.seconds:.0f} s, penalty {settings.penalty:g}, seed {settings.seed}"
-    return "\n\n".join([head, *map(_paragraph, result.block_weights)])
+    return "\n\n".join([head, *map(_paragraph, result.block_weights), *result.notes])
 
 
 def table(weights: BlockWeights) -> list[list]:

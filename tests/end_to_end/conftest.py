@@ -135,11 +135,11 @@ class Pages:
         """Skips the test where the host does not have the renderer. Settings are the server's, so only one page is open."""
         if self._page is not None and self._page.renderer == renderer:
             self._page.put_back()
-            return self._page
-        self.close()
-        context = self._browser.new_context(viewport={"width": 1400, "height": 1400})
-        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=f"http://{self._comfy.address}")
-        self._page = ComfyPage.open(context, self._comfy, renderer)
+        else:
+            self.close()
+            context = self._browser.new_context(viewport={"width": 1400, "height": 1400})
+            context.grant_permissions(["clipboard-read", "clipboard-write"], origin=f"http://{self._comfy.address}")
+            self._page = ComfyPage.open(context, self._comfy, renderer)
         if renderer == "nodes2" and not self._page.has_nodes2():
             pytest.skip("This ComfyUI offers no Nodes 2.0.")
         return self._page

@@ -98,13 +98,13 @@ def test_cancel_goes_through_and_keeps_what_was_found(node, folders, learnable, 
     import comfy.model_management as management
 
     before = {key: list(entries) for key, entries in learnable.patches.items()}
-    answers = iter([False] * 3 + [True] * 99)
+    answers = iter([False] * 7 + [True] * 99)  # five of them before the first step
 
-    def cancelled_at_the_fourth_question():
+    def cancelled_at_the_eighth_question():
         if next(answers):
             raise management.InterruptProcessingException()
 
-    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", cancelled_at_the_fourth_question)
+    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", cancelled_at_the_eighth_question)
     with pytest.raises(management.InterruptProcessingException):
         run(node, learnable, training_set, samples=100)
     (result,) = saved(folders).values()
@@ -151,3 +151,28 @@ def test_progress_reaches_comfyuis_bar(node, folders, learnable, training_set, m
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: seen.append((value, total)))
     run(node, learnable, training_set, samples=5, unique_id="12:3")
     assert seen == [(2, 5), (4, 5), (5, 5)]
+
+
+@pytest.mark.parametrize("method", ["gauss-newton", "adamw"])
+def test_the_next_run_of_a_search_that_was_cut_off_goes_on_with_it_and_says_so(method, node, folders, learnable, training_set, monkeypatch):
+    from appl_search.gradients.evaluator import Evaluator
+
+    whole = run(node, learnable, training_set, method=method, samples=8)["result"]
+    gradients, batches = Evaluator.gradients, []
+
+    def breaks_at_the_third_batch(self, *arguments):
+        batches.append(None)
+        if len(batches) == 3:
+            raise RuntimeError("broken")
+        return gradients(self, *arguments)
+
+    monkeypatch.setattr(Evaluator, "gradients", breaks_at_the_third_batch)
+    with pytest.raises(RuntimeError, match="broken"):
+        run(node, learnable, training_set, method=method, samples=8)
+    assert len(list((folders / "output" / "block_weights" / "unfinished").iterdir())) == 1
+    out = run(node, learnable, training_set, method=method, samples=8)["result"]
+    assert len(batches) == 5
+    assert rates(out[2]) == rates(whole[2])
+    assert "Went on with an unfinished search, from 4 samples." in out[3]
+    assert "unfinished" not in whole[3]
+    assert list((folders / "output" / "block_weights" / "unfinished").iterdir()) == []

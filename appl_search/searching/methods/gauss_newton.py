@@ -111,9 +111,10 @@ class GaussNewton(Method):
 
         For one rate alone, with gradient noise of variance s and curvature h, the best guess between a
         normal prior of width PRIOR around the start and the minimum of its own parabola is the minimum
-        with s / (h PRIOR^2) added to the curvature. It fades as the draws add up.
+        with s / (h PRIOR^2) added to the curvature. It fades as the draws add up. Where there is no curvature nothing is
+        known, and nothing moves: see :meth:`Quadratic.minimum`.
         """
-        return noise / (curvature.clamp(min=torch.finfo(curvature.dtype).tiny) * PRIOR**2)
+        return torch.where(curvature > 0, noise / (curvature * PRIOR**2), torch.zeros_like(noise))
 
     def solution(self) -> Tensor:
         if not self._batches:

@@ -41,23 +41,31 @@ class Quadratic:
     def minimum(self, penalty: float, start: Tensor) -> Tensor:
         """argmin of loss(w) + penalty * sum counts (|w| + negative_penalty * max(-w, 0)) within the bounds.
 
-        Exact; useless rates come out exactly 0, and rates of which nothing is known (no curvature) stay
+        Exact; useless rates come out exactly 0, and rates of which nothing is known (no curvature at all) stay
         at the center. The sooner done the nearer ``start`` is.
         """
-        hessian, center = self.hessian.numpy(), self.center.numpy()
-        ridge = _RIDGE * max(hessian.diagonal().mean(), np.finfo(float).tiny)
-        curvature = hessian + ridge * np.eye(len(center))
-        constant = curvature @ center - self.gradient.numpy()
-        price = penalty * self.counts.numpy()
-        solver = ActiveSet(curvature, constant, price, price * (1 + self.negative_penalty), self.lower, self.upper)
-        return torch.from_numpy(solver.minimum(start.clamp(self.lower, self.upper).numpy()))
+        known = self.known
+        found = self.center.clamp(self.lower, self.upper)
+        if known.any():
+            hessian, center = self.hessian[known][:, known].numpy(), self.center[known].numpy()
+            curvature = hessian + _RIDGE * hessian.diagonal().mean() * np.eye(len(center))
+            constant = curvature @ center - self.gradient[known].numpy()
+            price = penalty * self.counts[known].numpy()
+            solver = ActiveSet(curvature, constant, price, price * (1 + self.negative_penalty), self.lower, self.upper)
+            found[known] = torch.from_numpy(solver.minimum(start[known].clamp(self.lower, self.upper).numpy()))
+        return found
+
+    @property
+    def known(self) -> Tensor:
+        """Which parameters the loss depends on [p]."""
+        return self.hessian.diagonal() > 0
 
     def stderr(self, w: Tensor) -> Tensor:
         """Standard errors of a minimum ``w``: sandwich H^-1 noise H^-1 (White, 1982).
 
-        Over the rates that are neither 0 nor at a bound; NaN for the others.
+        Over the rates that are neither 0 nor at a bound; NaN for the others, and where the loss does not depend on them.
         """
-        free = (w != 0) & (w > self.lower) & (w < self.upper)
+        free = self.known & (w != 0) & (w > self.lower) & (w < self.upper)
         errors = torch.full_like(w, float("nan"))
         if free.any():
             inverse = torch.linalg.pinv(self.hessian[free][:, free], hermitian=True)
