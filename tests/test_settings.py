@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from appl_search import PreviewSettings, SearchResult, SearchSettings
+from appl_search import PreviewSettings, SearchSettings
 from appl_search.cli import demo, main, options
 from appl_search.settings.declaration import ADVANCED, LOADER, MISSING, PREVIEWS, SEARCH, Setting, declared, setting
 from tests import pack
@@ -155,11 +155,3 @@ def test_a_new_setting_is_at_every_door_without_another_line(monkeypatch, capsys
     assert "How warm it is. (0.25)" in capsys.readouterr().out
 
     assert OneMore.from_dict(SearchSettings(samples=5).to_dict()) == OneMore(samples=5)
-
-
-def test_a_result_saved_by_0_1_0_loads():
-    text = (pack.ROOT / "tests" / "data" / "results" / "saved_by_0.1.0.json").read_text(encoding="utf-8")
-    result = SearchResult.from_json(text)
-    assert result.settings == SearchSettings(samples=4, batch_size=2, minimum=-1.0, min_snr_gamma=5.0, seed=7)
-    assert result.block_weights[0]["IN05"] == 0.5973424404642473
-    assert len(result.path()) > 1
