@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from ..appl_search import SearchResult
-from ..appl_search.host.lora_loading import load
+from typing import Any
+
+from ..appl_search import BlockWeights, SearchResult
+from ..appl_search.host.lora_loading import LoadedLora, load
 from ..appl_search.host.lora_patches import apply, lbw_model
 from ..appl_search.weights.formats import FORMATS
 from .support.common import BLOCK_WEIGHTS, CATEGORY, LBW_MODEL, shown
@@ -16,6 +18,7 @@ _CLIP = ("CLIP", {"tooltip": "The checkpoint's CLIP, for LoRAs with a text-encod
 _RESULT = (BLOCK_WEIGHTS, {"tooltip": "From the search or from Load Block Weights; the rates of the chosen LoRA are taken out of it."})
 _TEXT = ("STRING", {"multiline": True, "default": "", "tooltip": "Block weights in any format, instead of a connection: Inspire's vector or % spec, a list or tag for A1111 or SD.Next, 20 values, JSON, CSV."})  # fmt: skip
 _FORMAT = ([AUTO, *FORMATS], {"default": AUTO, "tooltip": "Of the text. auto finds it out, and asks for it where two formats give this LoRA different rates."})  # fmt: skip
+_OPTIONAL = {"clip": _CLIP, "block_weights": _RESULT, "text": _TEXT, "format": _FORMAT}
 
 
 def _strength(of: str) -> tuple:
@@ -24,6 +27,15 @@ def _strength(of: str) -> tuple:
 
 def _lora_name() -> tuple:
     return (lora_names(), {"tooltip": "The LoRA file that the block weights are for."})
+
+
+def _loaded(
+    model, clip, lora_name: str, block_weights: SearchResult | None = None, text: str = "", format: str = AUTO
+) -> tuple[LoadedLora, BlockWeights, list[str]]:
+    """The LoRA, its rates from what is connected or written, and what the user should know of both."""
+    source, weights, warnings = rates_for(lora_name, block_weights, text, format)
+    lora = load(source, model, clip)
+    return lora, weights, [*warnings, *lora.notes]
 
 
 class ApplyBlockWeights:
@@ -49,7 +61,7 @@ class ApplyBlockWeights:
                 "strength_model": _strength("U-Net"),
                 "strength_clip": _strength("text-encoder"),
             },
-            "optional": {"clip": _CLIP, "block_weights": _RESULT, "text": _TEXT, "format": _FORMAT},
+            "optional": _OPTIONAL,
         }
 
     def apply(
@@ -59,14 +71,11 @@ class ApplyBlockWeights:
         strength_model: float,
         strength_clip: float,
         clip=None,
-        block_weights: SearchResult | None = None,
-        text: str = "",
-        format: str = AUTO,
+        **chosen: Any,
     ) -> dict:
-        source, weights, warnings = rates_for(lora_name, block_weights, text, format)
-        lora = load(source, model, clip)
+        lora, weights, warnings = _loaded(model, clip, lora_name, **chosen)
         patched = apply(model, clip, lora, weights, strength_model, strength_clip)
-        return shown(patched, warnings=[*warnings, *lora.notes], table=table(weights))
+        return shown(patched, warnings=warnings, table=table(weights))
 
 
 class BlockWeightsToLBW:
@@ -84,18 +93,9 @@ class BlockWeightsToLBW:
     def INPUT_TYPES(cls) -> dict:
         return {
             "required": {"model": _MODEL, "lora_name": _lora_name()},
-            "optional": {"clip": _CLIP, "block_weights": _RESULT, "text": _TEXT, "format": _FORMAT},
+            "optional": _OPTIONAL,
         }
 
-    def make(
-        self,
-        model,
-        lora_name: str,
-        clip=None,
-        block_weights: SearchResult | None = None,
-        text: str = "",
-        format: str = AUTO,
-    ) -> dict:
-        source, weights, warnings = rates_for(lora_name, block_weights, text, format)
-        lora = load(source, model, clip)
-        return shown((lbw_model(lora, weights),), warnings=[*warnings, *lora.notes], table=table(weights))
+    def make(self, model, lora_name: str, clip=None, **chosen: Any) -> dict:
+        lora, weights, warnings = _loaded(model, clip, lora_name, **chosen)
+        return shown((lbw_model(lora, weights),), warnings=warnings, table=table(weights))

@@ -9,7 +9,7 @@ import folder_paths
 from ..appl_search import SearchResult
 from ..appl_search.host.lora_patches import differences
 from ..appl_search.weights import bake
-from .support.common import BLOCK_WEIGHTS, CATEGORY, shown
+from .support.common import FOUND, SavesAFile, shown
 from .support.files import write_new
 from .support.matching import source_of
 
@@ -19,26 +19,22 @@ _TOLD = 5e-4
 _OUTPUT, _LORAS = "output/loras", "loras"
 
 
-class SaveBakedLora:
+class SaveBakedLora(SavesAFile):
     """Writes LoRA files that act at strength 1, in any loader, as the LoRA does at its block weights."""
 
-    CATEGORY = CATEGORY
     DESCRIPTION = (
         "Saves LoRA files with their block weights multiplied in: for programs that know no block weights. At strength 1 they "
         "act as Apply Block Weights does. Muted blocks are left out. It never overwrites a file."
     )
     SEARCH_ALIASES = ["bake lora", "merge lora", "save lora", "export lora"]
-    RETURN_TYPES = ("STRING",)
     RETURN_NAMES = ("paths",)
     OUTPUT_TOOLTIPS = ("The files that were written, one per line.",)
-    FUNCTION = "save"
-    OUTPUT_NODE = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict:
         return {
             "required": {
-                "block_weights": (BLOCK_WEIGHTS, {"tooltip": "From the search, or from Load Block Weights."}),
+                "block_weights": FOUND,
                 "files": ([_ONE_EACH, _MERGED], {"tooltip": "Several LoRAs can become one file that does what all of them do together."}),
                 "rank": ("INT", {"default": 0, "min": 0, "max": 1024, "tooltip": "Of the merged file. 0 keeps the sum of all ranks and is exact; a smaller rank makes a smaller file, and the node tells what is lost."}),
                 "name": ("STRING", {"default": "", "tooltip": "The file's name, to which a number is added. Empty: the LoRA's name and 'lbw'."}),

@@ -11,11 +11,10 @@ import torch
 from PIL import Image
 
 from ..appl_search import SearchResult
-from .support.common import BLOCK_WEIGHTS, CATEGORY, as_pictures, shown
+from .support.common import CATEGORY, FOUND, SavesAFile, as_pictures, shown
 from .support.files import report_folder, write_new
 
 DOTS_PER_INCH = 100
-_RESULT = (BLOCK_WEIGHTS, {"tooltip": "From the search, or from Load Block Weights."})
 _CHOICES = ("all", "bars", "loss", "penalty path")  # those of appl_search.figures, which needs matplotlib
 _THEMES = ("dark", "light")
 
@@ -46,7 +45,7 @@ class PlotBlockWeights:
     def INPUT_TYPES(cls) -> dict:
         return {
             "required": {
-                "block_weights": _RESULT,
+                "block_weights": FOUND,
                 "figure": (list(_CHOICES), {"tooltip": "Bars of the rates, the loss of each step, rates and loss over the penalty (gauss-newton only), or all of them."}),
                 "theme": (list(_THEMES), {"tooltip": "Dark for the screen, light for print."}),
                 "width": ("INT", {"default": 800, "min": 300, "max": 4000, "step": 10, "tooltip": "Of the image, in pixels."}),
@@ -68,28 +67,19 @@ class PlotBlockWeights:
         return shown((image,), images=[_preview(Image.fromarray(pixels))])
 
 
-class SaveReport:
+class SaveReport(SavesAFile):
     """Saves BLOCK_WEIGHTS as an HTML file."""
 
-    CATEGORY = CATEGORY
     DESCRIPTION = (
         "Saves a report as one HTML file in output/block_weights/reports: figures, rates with standard errors, strings for every "
         "program, settings and versions, and pictures before and after when they are connected. It never overwrites a file."
     )
     SEARCH_ALIASES = ["lbw report", "html report", "export", "document"]
-    RETURN_TYPES = ("STRING",)
-    RETURN_NAMES = ("path",)
-    OUTPUT_TOOLTIPS = ("The file that was written.",)
-    FUNCTION = "save"
-    OUTPUT_NODE = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict:
         return {
-            "required": {
-                "block_weights": _RESULT,
-                "name": ("STRING", {"default": "", "tooltip": "The file's name, to which a number is added; it may begin with folders. Empty: the LoRAs' names."}),
-            },
+            **super().INPUT_TYPES(),
             "optional": {
                 "before": ("IMAGE", {"tooltip": "Pictures without the block weights, to show in the report."}),
                 "after": ("IMAGE", {"tooltip": "Pictures with them."}),

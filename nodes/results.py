@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 from ..appl_search import SearchResult
-from .support.common import BLOCK_WEIGHTS, CATEGORY, shown
+from .support.common import BLOCK_WEIGHTS, CATEGORY, SavesAFile, shown
 from .support.files import FOLDER, inside, load_result, result_folder, result_names, save_result
 from .support.matching import check_files
 from .support.summary import summary
 
 
-class SaveResult:
+class SaveResult(SavesAFile):
     """Writes BLOCK_WEIGHTS to a JSON file."""
 
-    CATEGORY = CATEGORY
     DESCRIPTION = f"Saves block weights, and how they were found, as a readable JSON file in output/{FOLDER}. It never overwrites one."
     SEARCH_ALIASES = ["save lbw", "export block weights", "save search result"]
-    RETURN_TYPES = ("STRING",)
-    RETURN_NAMES = ("path",)
-    OUTPUT_TOOLTIPS = ("The file that was written.",)
-    FUNCTION = "save"
-    OUTPUT_NODE = True
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict:
-        return {
-            "required": {
-                "block_weights": (BLOCK_WEIGHTS, {"tooltip": "From the search, or from Load Block Weights."}),
-                "name": ("STRING", {"default": "", "tooltip": "The file's name, to which a number is added; it may begin with folders. Empty: the LoRAs' names."}),
-            },
-        }  # fmt: skip
 
     def save(self, block_weights: SearchResult, name: str) -> dict:
         path = str(save_result(block_weights, name))

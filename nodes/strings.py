@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..appl_search import BlockWeights, SearchResult
 from ..appl_search.weights.formats import FORMATS
-from .support.common import BLOCK_WEIGHTS, CATEGORY, DEFAULT_FORMAT, shown
+from .support.common import CATEGORY, DEFAULT_FORMAT, FOUND, shown
 from .support.summary import table
 
 
@@ -27,7 +27,7 @@ class BlockWeightsToString:
     def INPUT_TYPES(cls) -> dict:
         return {
             "required": {
-                "block_weights": (BLOCK_WEIGHTS, {"tooltip": "From the search, or from Load Block Weights."}),
+                "block_weights": FOUND,
                 "lora": ("INT", {"default": 1, "min": 1, "max": 100, "tooltip": "Which of the LoRAs that were searched together: 1 is the one loaded first."}),
                 "format": (list(FORMATS), {"default": DEFAULT_FORMAT, "tooltip": "The program that is to read the string."}),
                 "digits": ("INT", {"default": 3, "min": 1, "max": 8, "tooltip": "Decimals of each rate. 3 changes no rate by more than 0.0005."}),

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from ..appl_search import TrainingOptions, TrainingSet, read_training_set
 from .support import training_folders
-from .support.common import CATEGORY, TRAINING_IMAGES, TRAINING_OPTIONS
-from .support.training import PREVIOUS, appended
+from .support.training import OPTIONS, PREVIOUS, CollectsTrainingImages, appended
 
 #: What is done about files that cannot be read.
 STOP, LEAVE_OUT = "stop", "leave out"
 
 
-class TrainingImagesFromFolder:
+class TrainingImagesFromFolder(CollectsTrainingImages):
     """Picture files with caption files beside them, after the images of other nodes."""
 
-    CATEGORY = CATEGORY
     DESCRIPTION = (
         "The images of a folder in ComfyUI's input folder, with captions from the .txt or .caption files beside them. Reads the "
         "folders (10_name), metadata and dataset files (.toml) of kohya's trainers too."
     )
     SEARCH_ALIASES = ["dataset", "training set", "image folder", "kohya dataset", "load folder"]
-    RETURN_TYPES = (TRAINING_IMAGES,)
-    RETURN_NAMES = ("training_images",)
-    OUTPUT_TOOLTIPS = ("All images and captions so far: for the search, or for another of these nodes to append to.",)
     FUNCTION = "read"
 
     @classmethod
@@ -36,7 +31,7 @@ class TrainingImagesFromFolder:
             },
             "optional": {
                 "previous": PREVIOUS,
-                "options": (TRAINING_OPTIONS, {"tooltip": "From Training Options: sizes, captions, repeats and the like, for these images."}),
+                "options": OPTIONS,
             },
         }  # fmt: skip
 

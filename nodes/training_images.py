@@ -10,27 +10,24 @@ from torch import Tensor
 from ..appl_search import TrainingOptions, TrainingSet
 from ..appl_search.images.captions import split_captions
 from ..appl_search.images.training_set import captions_of
-from .support.common import CATEGORY, TRAINING_IMAGES, TRAINING_OPTIONS
-from .support.training import PREVIOUS, appended
+from .support.training import OPTIONS, PREVIOUS, CollectsTrainingImages, appended
 
 
-class TrainingImages:
-    """Images and their captions, after those of other nodes like it.
+class _CollectsLists(CollectsTrainingImages):
+    """It takes lists, so that nodes which give lists of images and texts lead to one search on all of them."""
 
-    It takes lists, so that nodes which give lists of images and texts lead to one search on all of them.
-    """
+    FUNCTION = "collect"
+    INPUT_IS_LIST = True
 
-    CATEGORY = CATEGORY
+
+class TrainingImages(_CollectsLists):
+    """Images and their captions, after those of other nodes like it."""
+
     DESCRIPTION = (
         "The images that the model should come closest to, and their captions. Chain several nodes for images of different "
         "sizes. A dozen images are plenty."
     )
     SEARCH_ALIASES = ["dataset", "training set", "captions", "block weight images"]
-    RETURN_TYPES = (TRAINING_IMAGES,)
-    RETURN_NAMES = ("training_images",)
-    OUTPUT_TOOLTIPS = ("All images and captions so far: for the search, or for another of these nodes to append to.",)
-    FUNCTION = "collect"
-    INPUT_IS_LIST = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict:
@@ -42,7 +39,7 @@ class TrainingImages:
             "optional": {
                 "previous": PREVIOUS,
                 "mask": ("MASK", {"tooltip": "What counts in the loss, for each image or for all: where the mask is 1, as painted in the mask editor, and in part between 0 and 1."}),
-                "options": (TRAINING_OPTIONS, {"tooltip": "From Training Options: sizes, captions, repeats and the like, for these images."}),
+                "options": OPTIONS,
             },
         }  # fmt: skip
 
@@ -59,20 +56,15 @@ class TrainingImages:
         return appended(previous[0], TrainingSet.from_images(images, lines, mask, options[0]))
 
 
-class TrainingLatents:
+class TrainingLatents(_CollectsLists):
     """Latents and conditioning that are ready, after those of other nodes; lists, as the host's nodes for datasets give them."""
 
-    CATEGORY = CATEGORY
     DESCRIPTION = (
         "Encoded images that the model should come closest to: latents with their conditioning, one by one or in lists, as from "
         "Make Training Dataset, Load Training Dataset and Resolution Bucket. BASE cannot be searched on them."
     )
     SEARCH_ALIASES = ["dataset", "training set", "latents", "block weight latents"]
-    RETURN_TYPES = (TRAINING_IMAGES,)
-    RETURN_NAMES = ("training_images",)
     OUTPUT_TOOLTIPS = ("All images so far: for the search, or for another of these nodes to append to.",)
-    FUNCTION = "collect"
-    INPUT_IS_LIST = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict:

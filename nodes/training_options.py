@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..appl_search import TrainingOptions
 from ..appl_search.settings.declaration import TRAINING
-from .support.common import CATEGORY, TRAINING_OPTIONS
-from .support.widgets import given, widgets
+from .support.common import TRAINING_OPTIONS
+from .support.widgets import MakesSettings
 
 
-class TrainingImageOptions:
+class TrainingImageOptions(MakesSettings):
     """Makes TrainingOptions of its widgets."""
 
-    CATEGORY = CATEGORY
     DESCRIPTION = (
         "How images and captions are prepared: size and buckets, flips and crops, alpha, what is done to captions, weights, "
         "repeats, regularisation. Without this node they are used as they are."
@@ -22,11 +19,4 @@ class TrainingImageOptions:
     RETURN_TYPES = (TRAINING_OPTIONS,)
     RETURN_NAMES = ("options",)
     OUTPUT_TOOLTIPS = ("For the input of this name of the nodes that collect training images.",)
-    FUNCTION = "make"
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict:
-        return {"required": widgets(TrainingOptions, TRAINING)[0]}
-
-    def make(self, **inputs: Any) -> tuple[TrainingOptions]:
-        return (TrainingOptions(**given(TrainingOptions, TRAINING, inputs)),)
+    SETTINGS, GROUP = TrainingOptions, TRAINING

@@ -51,10 +51,18 @@ def test_not_a_lora(tmp_path):
         run(path)
 
 
-def test_lora_for_flux(tmp_path):
-    stem = "lora_unet_double_blocks_0_img_attn_proj"
+@pytest.mark.parametrize(
+    "stem, message",
+    [
+        ("lora_unet_double_blocks_0_img_attn_proj", "is for another model than SDXL.*double_blocks"),
+        # The oracle's model has one transformer block per layer, SDXL ten.
+        ("lora_unet_output_blocks_0_1_transformer_blocks_9_attn2_to_k", "none of its 2 keys is a key of this MODEL"),
+    ],
+    ids=["of Flux", "of layers that the model lacks"],
+)
+def test_lora_of_another_model(tmp_path, stem, message):
     tensors = {f"{stem}.lora_up.weight": torch.ones(8, 2), f"{stem}.lora_down.weight": torch.ones(2, 8)}
-    with pytest.raises(LoraError, match="is for another model than SDXL.*double_blocks"):
+    with pytest.raises(LoraError, match=message):
         run(saved(tmp_path, tensors))
 
 
@@ -63,14 +71,6 @@ def test_lora_for_sd15_names_the_key_and_the_shapes(tmp_path):
     stem = "lora_unet_up_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
     tensors = {f"{stem}.lora_up.weight": torch.ones(320, 4), f"{stem}.lora_down.weight": torch.ones(4, 768)}
     with pytest.raises(LoraError, match=r"\(320, 4\), \(4, 768\).*output_blocks.0.1.*attn2.to_k.weight.*\(128, 64\)"):
-        run(saved(tmp_path, tensors))
-
-
-def test_lora_of_which_no_key_is_in_the_model(tmp_path):
-    # The oracle's model has one transformer block per layer, SDXL ten.
-    stem = "lora_unet_output_blocks_0_1_transformer_blocks_9_attn2_to_k"
-    tensors = {f"{stem}.lora_up.weight": torch.ones(8, 2), f"{stem}.lora_down.weight": torch.ones(2, 8)}
-    with pytest.raises(LoraError, match="none of its 2 keys is a key of this MODEL"):
         run(saved(tmp_path, tensors))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import dataclass
 
 import pytest
@@ -138,7 +137,7 @@ def test_a_new_setting_is_checked(value):
 
 def test_a_new_setting_is_at_every_door_without_another_line(monkeypatch, capsys):
     node = NODES["ApplSearchSettings"]
-    monkeypatch.setattr(sys.modules[node.__module__], "SearchSettings", OneMore)
+    monkeypatch.setattr(node, "SETTINGS", OneMore)
     widget = {"default": 0.25, "min": 0, "max": 1, "step": 0.05, "tooltip": "How warm it is."}
     assert list(node.INPUT_TYPES()["optional"].items())[-1] == ("warmth", ("FLOAT", widget))
     assert node().make(warmth=0.5) == (OneMore(warmth=0.5),)

@@ -22,7 +22,26 @@ LBW_MODEL = "LBW_MODEL"  # of ComfyUI-Inspire-Pack: {"blocks": {key: (patch, rat
 #: The format of strings before the user has chosen one.
 DEFAULT_FORMAT = "inspire"
 
+#: Inputs that several nodes have.
+FOUND = (BLOCK_WEIGHTS, {"tooltip": "From the search, or from Load Block Weights."})
+FILE_NAME = ("STRING", {"default": "", "tooltip": "The file's name, to which a number is added; it may begin with folders. Empty: the LoRAs' names."})
+
 Json = dict[str, Any]
+
+
+class SavesAFile:
+    """What the nodes have in common that write block weights to a file."""
+
+    CATEGORY = CATEGORY
+    RETURN_TYPES = ("STRING",)
+    RETURN_NAMES = ("path",)
+    OUTPUT_TOOLTIPS = ("The file that was written.",)
+    FUNCTION = "save"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict:
+        return {"required": {"block_weights": FOUND, "name": FILE_NAME}}
 
 
 def as_pictures(images: Iterable[torch.Tensor]) -> list[Image.Image]:

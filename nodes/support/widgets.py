@@ -6,11 +6,35 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...appl_search.settings.declaration import MISSING, Setting, declared
+from .common import CATEGORY
 
 _KINDS = {int: "INT", float: "FLOAT", str: "STRING", bool: "BOOLEAN"}
 _LIMITS = {"min": "minimum", "max": "maximum", "step": "step"}  # an option of a widget: where Setting has it
 
 Inputs = dict[str, tuple]
+
+
+class MakesSettings:
+    """What the nodes have in common that make settings of their widgets: a class of settings, and which group of it."""
+
+    CATEGORY = CATEGORY
+    OUTPUT_TOOLTIPS = ("For the search node's input of this name.",)
+    FUNCTION = "make"
+    SETTINGS: type
+    GROUP: str
+
+    @classmethod
+    def choices(cls) -> dict[str, Sequence[str]]:
+        """Those that ComfyUI has, by the settings' names."""
+        return {}
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict:
+        required, optional = widgets(cls.SETTINGS, cls.GROUP, cls.choices())
+        return {"required": required, "optional": optional}
+
+    def make(self, **inputs: Any) -> tuple:
+        return (self.SETTINGS(**given(self.SETTINGS, self.GROUP, inputs)),)
 
 
 def widgets(settings: type, group: str, choices: Mapping[str, Sequence[str]] = {}) -> tuple[Inputs, Inputs]:  # noqa: B006

@@ -15,6 +15,7 @@ import pytest
 
 from appl_search import SearchSettings
 from tests import oracle, pack
+from tests.nodes.cancelling import cancelled_at_the_eighth_question
 from tests.nodes.results import result_for
 
 PACK = pack.load_pack()
@@ -202,13 +203,7 @@ def test_cancel_stays_cancel_when_saving_fails(node, folders, learnable, trainin
     import comfy.model_management as management
 
     no_room(folders, monkeypatch)
-    answers = iter([False] * 7 + [True] * 99)  # five of them before the first step
-
-    def cancelled_at_the_eighth_question():
-        if next(answers):
-            raise management.InterruptProcessingException()
-
-    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", cancelled_at_the_eighth_question)
+    cancelled_at_the_eighth_question(monkeypatch)
     with pytest.raises(management.InterruptProcessingException):
         run(node("ApplSearchRun"), learnable, training_set, samples=100)
     assert "could not be saved" in caplog.text

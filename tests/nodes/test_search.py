@@ -9,6 +9,7 @@ import torch
 
 from appl_search import SearchResult, SearchSettings
 from tests import oracle
+from tests.nodes.cancelling import cancelled_at_the_eighth_question
 from tests.nodes.patched import assert_same_weights, patched_weights, stock
 
 SAMPLES = 4
@@ -98,13 +99,7 @@ def test_cancel_goes_through_and_keeps_what_was_found(node, folders, learnable, 
     import comfy.model_management as management
 
     before = {key: list(entries) for key, entries in learnable.patches.items()}
-    answers = iter([False] * 7 + [True] * 99)  # five of them before the first step
-
-    def cancelled_at_the_eighth_question():
-        if next(answers):
-            raise management.InterruptProcessingException()
-
-    monkeypatch.setattr(management, "throw_exception_if_processing_interrupted", cancelled_at_the_eighth_question)
+    cancelled_at_the_eighth_question(monkeypatch)
     with pytest.raises(management.InterruptProcessingException):
         run(node, learnable, training_set, samples=100)
     (result,) = saved(folders).values()
