@@ -38,13 +38,16 @@ class Undo:
         first = None
         while self._steps:
             try:
-                step = self._steps.pop()
+                step = self._steps[-1]
                 if len(step) == 1:
+                    self._steps.pop()  # first, or a call that fails would be made for ever
                     step[0]()
-                elif step[2] is _ABSENT:
+                    continue
+                if step[2] is _ABSENT:
                     step[0].pop(step[1], None)
                 else:
                     step[0][step[1]] = step[2]
+                self._steps.pop()  # only now: Ctrl-C between two lines loses nothing
             except BaseException as error:
                 first = first or error
         if first is not None:
