@@ -3,6 +3,7 @@
 
     python run.py setup              makes .venv and installs what the rest needs (again only after a change)
     python run.py demo  [options]    searches the block weights of the demo's LoRAs on a tiny SDXL
+    python run.py search [options]   searches block weights of your LoRAs, checkpoint and pictures; --help has the options
     python run.py test  [options]    all tests; the options are pytest's
     python run.py bench [options]    the benchmarks
 
@@ -119,6 +120,7 @@ def main(arguments: list[str]) -> int:
     commands = {
         "setup": lambda rest: 0,
         "demo": lambda rest: run(venv_python(), "-m", "appl_search", "demo", *rest),
+        "search": lambda rest: run(venv_python(), "-m", "appl_search", "search", *rest),
         "test": test,
         "bench": lambda rest: run(venv_python(), "tests/benchmarks", *rest),
     }

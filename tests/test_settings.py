@@ -145,7 +145,7 @@ def test_a_new_setting_is_at_every_door_without_another_line(monkeypatch, capsys
     assert input_table(node).endswith("| warmth | How warm it is. | 0.25 |\n")
 
     seen = []
-    monkeypatch.setattr(main, "SearchSettings", OneMore)
+    monkeypatch.setattr(demo, "SearchSettings", OneMore)
     monkeypatch.setattr(demo, "run", lambda settings, output: seen.append(settings))
     assert main.main(["demo", "--warmth", "0.75"]) == 0
     assert seen == [OneMore(warmth=0.75)]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from .. import LoraSource, SearchResult, SearchSettings, TrainingSet, evaluate, search
+from .. import LoraSource, SearchResult, SearchSettings, TrainingSet
 from ..demo import load_images, load_tiny_sdxl, lora_paths
 from ..report.console import ConsoleProgress
 from ..report.tables import table
+from .options import add_settings, given_settings
 
 STRENGTHS = [step / 10 for step in range(2, 11)]
 EVALUATION = SearchSettings(samples=160, batch_size=32, seed=2024)
@@ -27,8 +29,25 @@ class Comparison:
     stderr: float
 
 
+def add(commands) -> None:
+    """The command and its options."""
+    parser = commands.add_parser("demo", help="search the block weights of the demo's LoRA on a tiny SDXL")
+    parser.add_argument("--output", type=Path, default=Path("demo_result.json"), help="file to write (%(default)s)")
+    add_settings(parser, SearchSettings, "settings of the search")
+    parser.set_defaults(run=_with_options)
+
+
+def _with_options(options: argparse.Namespace) -> None:
+    from ..host.embedded import prepare
+
+    prepare()
+    run(given_settings(options, SearchSettings), options.output)
+
+
 def run(settings: SearchSettings, output: Path) -> SearchResult:
     """Searches both LoRAs' block weights, prints what was found and writes it as JSON to ``output``."""
+    from .. import search
+
     models = load_tiny_sdxl()
     sources = [LoraSource(path) for path in lora_paths().values()]
     names = " and ".join(source.name for source in sources)
@@ -52,6 +71,8 @@ def run(settings: SearchSettings, output: Path) -> SearchResult:
 
 def compare(models: tuple, sources: Sequence[LoraSource], result: SearchResult) -> list[Comparison]:
     """The found weights against no LoRA, all ones and the best single strength, on the same held-out draws."""
+    from .. import evaluate
+
     found = [weights.values for weights in result.block_weights]
     candidates = {"found": found, "no LoRA": [[0.0] * len(rates) for rates in found]}
     candidates |= {f"strength {strength:.1f}": [[strength] * len(rates) for rates in found] for strength in STRENGTHS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from ..settings.declaration import MISSING, Setting, declared
@@ -10,16 +11,28 @@ from ..settings.declaration import MISSING, Setting, declared
 T = TypeVar("T")
 
 
-def add_settings(parser: argparse.ArgumentParser, settings: type, title: str) -> None:
-    """Adds an option for every setting of a class, such as --batch-size, in a group with this title."""
+def add_settings(
+    parser: argparse.ArgumentParser, settings: type, title: str, prefix: str = "", leave_out: Collection[str] = ()
+) -> None:
+    """Adds an option for every setting of a class, such as --batch-size, in a group with this title.
+
+    ``prefix``: of their names, such as "preview-". ``leave_out``: those that come from elsewhere.
+    """
     group = parser.add_argument_group(title)
     for setting in declared(settings):
-        group.add_argument(f"--{setting.name.replace('_', '-')}", dest=setting.name, **_option(setting))
+        if setting.name not in leave_out:
+            name = f"{prefix}{setting.name}".replace("_", "-")
+            group.add_argument(f"--{name}", dest=name.replace("-", "_"), **_option(setting))
 
 
-def given_settings(options: argparse.Namespace, settings: type[T]) -> T:
-    """The settings that the options say. ValueError for a value that is not allowed."""
-    return settings(**{setting.name: setting.read(getattr(options, setting.name)) for setting in declared(settings)})
+def given_settings(options: argparse.Namespace, settings: type[T], prefix: str = "", **others: Any) -> T:
+    """The settings that the options say; ``others``: those that come from elsewhere. ValueError for a value that is not allowed."""
+    given = {
+        setting.name: setting.read(getattr(options, f"{prefix}{setting.name}".replace("-", "_")))
+        for setting in declared(settings)
+        if setting.name not in others
+    }
+    return settings(**given, **others)
 
 
 def _option(setting: Setting) -> dict[str, Any]:

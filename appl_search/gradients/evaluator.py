@@ -202,7 +202,7 @@ def opened(task: Task) -> Iterator[Evaluator]:
     MODEL, CLIP and VAE are left as they were, whatever happens inside.
     """
     model, clip, vae = task.models.model, task.models.clip, task.models.vae
-    prompts = [task.previews.prompt, task.previews.negative] if task.previews is not None else []
+    prompts = [prompt for wanted in task.previews for prompt in (wanted.prompt, wanted.negative)]
     denoiser = Denoiser(model)
     _check_inputs(clip, vae, task.images, prompts)
     loaded = [load(source, model, clip) for source in task.loras]

@@ -29,7 +29,8 @@ class Models:
 class Task:
     """The models, the LoRAs whose block weights are searched, the training set and the settings.
 
-    ``previews``: pictures to sample while the search runs; they do not change what is found. ``draws``: recorded
+    ``previews``: pictures to sample while the search runs, at the times of the first one; they do not change what is found.
+    ``draws``: recorded
     (indices [b], timesteps [b], noise [b, 4, h, w]) to use instead of drawing. The LoRAs' files are
     read at once, and their names are made different from each other. Raises ValueError without a LoRA, LoraError for a
     file that cannot be used.
@@ -39,10 +40,12 @@ class Task:
     loras: Sequence[LoraSource]
     images: TrainingSet
     settings: SearchSettings = SearchSettings()
-    previews: PreviewSettings | None = None
+    previews: PreviewSettings | Sequence[PreviewSettings] | None = None
     draws: Iterable[tuple[Tensor, Tensor, Tensor]] | None = None
 
     def __post_init__(self) -> None:
         if not self.loras:
             raise ValueError("There is no LoRA to search block weights for. Add at least one.")
+        given = [self.previews] if isinstance(self.previews, PreviewSettings) else self.previews or ()
+        object.__setattr__(self, "previews", tuple(given))
         object.__setattr__(self, "loras", told_apart([source.loaded() for source in self.loras]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import psutil
 import torch
 from comfy import model_management
 
@@ -28,3 +29,11 @@ def release_memory() -> None:
 def check_interrupted() -> None:
     """Raises ComfyUI's own exception when the user has pressed Cancel."""
     model_management.throw_exception_if_processing_interrupted()
+
+
+def peak_memory() -> int:
+    """Bytes that this process has had at most on the accelerator; without one, the main memory that it has now."""
+    where = model_management.get_torch_device()
+    if where.type == "cuda":
+        return torch.cuda.max_memory_allocated(where)
+    return psutil.Process().memory_info().rss

@@ -76,13 +76,7 @@ def read_subsets(path: Path, options: TrainingOptions) -> tuple[list[Subset], li
     Paths are taken from the file's own folder. Raises ValueError with the file, the table and the option for what
     cannot be read or served.
     """
-    _expect(tomllib is not None, f"{path} needs the package tomli to be read by Python 3.10: pip install tomli.")
-    try:
-        data = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error}.") from error
-    except ValueError as error:
-        raise ValueError(f"{path} is no TOML: {str(error)[:200]}.") from error
+    data = read_toml(path)
     _expect(
         set(data) <= {"general", "datasets"},
         f"{path} has {', '.join(sorted(set(data) - {'general', 'datasets'}))}, expected general and datasets only.",
@@ -103,6 +97,17 @@ def read_subsets(path: Path, options: TrainingOptions) -> tuple[list[Subset], li
     )
     notes = [f"{path}: {', '.join(sorted(ignored))} do not bear on a search."] if ignored else []
     return subsets, notes
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file says. ValueError with its path for one that cannot be read."""
+    _expect(tomllib is not None, f"{path} needs the package tomli to be read by Python 3.10: pip install tomli.")
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error}.") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is no TOML: {str(error)[:200]}.") from error
 
 
 def _subset(table: dict[str, Any], where: str, home: Path, options: TrainingOptions) -> Subset:

@@ -1,10 +1,20 @@
-"""A running search on the console's progress bar."""
+"""A running search on the console."""
 
 from __future__ import annotations
 
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+
 from tqdm import tqdm
 
+from ..loras.layout import LoraLayout
 from ..searching.events import Event
+from ..searching.result import SearchResult
+from .tables import table
+
+SECONDS_BETWEEN_TABLES = 30.0
+_CELL = 7  # characters of a rate
 
 
 class ConsoleProgress:
@@ -24,3 +34,42 @@ class ConsoleProgress:
         self.last = event
         self._bar.set_postfix(loss=f"{event.loss:.4f}", refresh=False)
         self._bar.update(event.samples - self._bar.n)
+
+
+class SearchConsole(ConsoleProgress):
+    """The bar, and above it all rates now and then. ``layouts``: of the LoRAs."""
+
+    def __init__(self, total: int, layouts: Sequence[LoraLayout]):
+        super().__init__(total)
+        self._layouts, self._shown_at = layouts, time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if time.monotonic() - self._shown_at >= SECONDS_BETWEEN_TABLES:
+            self._shown_at = time.monotonic()
+            rates = event.block_weights.tolist()
+            self._bar.write("\n".join(side_by_side(self._layouts, rates, shutil.get_terminal_size().columns)))
+
+    @staticmethod
+    def show_result(result: SearchResult) -> None:
+        """How the search went, and the rates of each of its LoRAs."""
+        settings = result.settings
+        print(f"\n{settings.method}: {result.samples} samples in {len(result.history.loss)} steps and {result.seconds:.0f} s")
+        for weights in result.block_weights:
+            print(f"\n{weights.name}:", *table(weights), sep="\n")
+        for note in result.notes:
+            print(f"\n{note}")
+
+
+def side_by_side(layouts: Sequence[LoraLayout], rates: Sequence[Sequence[float]], columns: int) -> Iterator[str]:
+    """Lines with a column for each block that any of the LoRAs has, and a row for each LoRA, as wide as ``columns``."""
+    blocks = layouts[0].architecture.blocks
+    there = [position for position in range(len(blocks)) if any(layout.present[position] for layout in layouts)]
+    widest = min(max(len(layout.name) for layout in layouts), 24)
+    at_once = max(1, (columns - widest - 1) // _CELL)
+    for start in range(0, len(there), at_once):
+        part = there[start : start + at_once]
+        yield " " * widest + "".join(f"{blocks[position]:>{_CELL}}" for position in part)
+        for layout, row in zip(layouts, rates):
+            cells = (f"{row[position]:.3f}" if layout.present[position] else "-" for position in part)
+            yield f"{layout.name[:widest]:{widest}}" + "".join(f"{cell:>{_CELL}}" for cell in cells)

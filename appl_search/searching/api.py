@@ -27,7 +27,7 @@ def search(
     training_set: TrainingSet,
     settings: SearchSettings = SearchSettings(),
     on_event: Callable[[Event], object] | None = None,
-    previews: PreviewSettings | None = None,
+    previews: PreviewSettings | Sequence[PreviewSettings] | None = None,
     on_preview: Callable[[Preview], object] = lambda preview: None,
     draws: Iterable[tuple[Tensor, Tensor, Tensor]] | None = None,
 ) -> SearchResult:

@@ -61,7 +61,7 @@ class Run(Iterator[Event]):
             recorded = itertools.islice(task.draws, settings.steps)
             self._draws = RecordedDraws(recorded, evaluator.timesteps, settings.seed)
         self._record = Record(self._rates, self._rates.layouts, settings, self._method, evaluator.prediction)
-        self._pictures = Previewer(evaluator, task.previews if team.is_main else None, on_preview)
+        self._pictures = Previewer(evaluator, task.previews if team.is_main else (), on_preview)
         self._signature: Tensor | None = None
         self._checked = False
         self.is_between_steps = True

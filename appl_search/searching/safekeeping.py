@@ -25,7 +25,7 @@ class Safekeeping(AbstractContextManager):
 
     Call :meth:`after_step` after each step: it saves the state every 30 seconds. An error saves it too, but for a loss
     that is not finite, which would come again. :meth:`forget` takes the file away: when the result is safe. A state that
-    cannot be written ends no search. ``resumed_at``: how many samples the run went on from, 0 for none.
+    cannot be written ends no search. Of several processes all go on from it, and the main one writes. ``resumed_at``: how many samples the run went on from, 0 for none.
     """
 
     def __init__(self, folder: Path, run: Run, seconds: float = SECONDS_BETWEEN):
@@ -49,6 +49,16 @@ class Safekeeping(AbstractContextManager):
         elif kind is not None and self._run.is_between_steps:
             self._save()
 
+    @property
+    def path(self) -> Path:
+        """Where the state is."""
+        return self._file.path
+
+    def go_on_from(self, path: Path) -> None:
+        """Goes on from another file's state. Raises StateError when it is not of the same task and models."""
+        self._run.load_state_dict(StateFile(path, describe(self._run.task)).load())
+        self.resumed_at = self._run.samples
+
     def after_step(self) -> None:
         """Saves the state when it is time to."""
         if time.monotonic() - self._saved_at >= self._seconds:
@@ -56,6 +66,8 @@ class Safekeeping(AbstractContextManager):
 
     def forget(self) -> None:
         """Removes the state: the search has ended well."""
+        if not self._run.team.is_main:
+            return
         with suppress(OSError):
             self._file.path.unlink(missing_ok=True)
 
@@ -70,7 +82,7 @@ class Safekeeping(AbstractContextManager):
 
     def _save(self) -> None:
         """The state, unless it is in the file already."""
-        if self._run.samples == self._saved_samples:
+        if self._run.samples == self._saved_samples or not self._run.team.is_main:
             return
         try:
             self._file.save(self._run.state_dict())
