@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from appl_search import LoraSource, SearchSettings
+from appl_search import LoraSource, SearchSettings, TrainingSet, search
+from appl_search.demo import load_images, load_tiny_sdxl, lora_paths
 from appl_search.gradients.batch import Gradients
 from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
@@ -172,3 +173,25 @@ def test_weights_in_a_buffer_that_the_host_overwrites_after_each_layer(plain, mo
     monkeypatch.setattr(autograd.comfy.ops, "cast_bias_weight", cast_into_the_buffer)
     assert_same(gradients(model)[0], plain)
     assert lent
+
+
+def test_pictures_are_encoded_in_tiles_when_the_vae_runs_out_of_memory(monkeypatch):
+    # As in ComfyUI: the VAE comes from a node that ran in inference mode, and falls back to tiles by itself.
+    with torch.inference_mode():
+        model, clip, vae = load_tiny_sdxl()
+    pictures, captions = load_images("train")
+    images, sources = TrainingSet.from_images(pictures[:2], captions[:2]), [LoraSource(lora_paths()["style"])]
+    quick = SearchSettings(method="adamw", samples=2, batch_size=2, check_gradient=False)
+    expected = search(model, clip, vae, sources, images, quick)
+    encode, calls = vae.first_stage_model.encode, []
+
+    def out_of_memory_at_first(pixels):
+        calls.append(tuple(pixels.shape))
+        if len(calls) == 1:
+            raise torch.OutOfMemoryError("injected")
+        return encode(pixels)
+
+    monkeypatch.setattr(vae.first_stage_model, "encode", out_of_memory_at_first)
+    found = search(model, clip, vae, sources, images, quick)
+    assert len(calls) > 2
+    assert found.block_weights[0].values == pytest.approx(expected.block_weights[0].values, abs=1e-4)

@@ -94,7 +94,9 @@ def encode_image(vae, pixels: Tensor) -> Tensor:
 
     Raises :class:`ModelError` when the VAE is not of the kind that SD 1.5 and SDXL have.
     """
-    latent = vae.encode(pixels[None, :, :, :3])
+    # As nodes run: a VAE that falls back to tiles writes into tensors of inference mode, which only that mode allows.
+    with torch.inference_mode():
+        latent = vae.encode(pixels[None, :, :, :3])
     height, width = pixels.shape[:2]
     if latent.ndim != 4 or tuple(latent.shape[1:]) != (4, height // 8, width // 8):
         raise ModelError(
@@ -103,4 +105,4 @@ def encode_image(vae, pixels: Tensor) -> Tensor:
         )
     if not torch.isfinite(latent).all():
         raise ModelError("The VAE made NaN or infinite latents. Use a VAE that works in half precision, or start ComfyUI with --fp32-vae.")
-    return latent[0].float()
+    return latent[0].float().clone()

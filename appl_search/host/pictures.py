@@ -9,8 +9,9 @@ from torch import Tensor
 
 def decode(vae, latent: Tensor) -> Tensor:
     """Pixels [h, w, 3] in 0..1 of a latent [4, h / 8, w / 8] in the VAE's scale."""
-    with torch.no_grad():
-        return vae.decode(latent[None])[0].float().cpu()
+    with torch.inference_mode():  # as nodes run, for VAEs that fall back to tiles
+        pixels = vae.decode(latent[None])[0]
+    return pixels.float().cpu().clone()
 
 
 def fits(vae, latent: Tensor) -> bool:
