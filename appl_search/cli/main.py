@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 
@@ -11,6 +12,8 @@ from . import apply_info, bake, convert, demo, search
 from .parser import Parser
 
 COMMANDS = (search, demo, convert, bake, apply_info)
+#: Errors of files that no other arguments would have mended: no room, a broken disk.
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EIO, errno.EMFILE)
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -22,8 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = parser().parse_args(arguments)
         options.run(options)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         return _told(error, BAD_INPUT)
+    except OSError as error:
+        return _told(error, FAILED if error.errno in _OF_THE_MACHINE else BAD_INPUT)
     except ModuleNotFoundError as error:
         return _told(error, BAD_INPUT) if error.name else _failed()
     except (SearchDiverged, TeamError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,22 +19,43 @@ from ..weights.script_file import SUFFIX, write_script_file
 from ..whole_files import written_whole
 
 UNFINISHED = "unfinished"  # the folder of states
+ENDINGS = (".json", ".txt", SUFFIX, ".png", ".html")  # of the files that every search leaves
 
 
 class Outputs:
     """Files of a search in ``folder``, all of which begin with ``name``.
 
-    Raises ValueError where the result of another search has that name, unless it may be overwritten.
+    Raises ValueError where files of another search have that name, unless they may be overwritten.
     """
 
     def __init__(self, folder: Path, name: str, overwrite: bool):
         if Path(name).name != name or not name:
             raise ValueError(f"--name is {name!r}, expected the beginning of file names, without a folder.")
-        self.folder, self.name = folder, name
-        result = self.path(".json")
-        if result.exists() and not overwrite:
-            raise ValueError(f"{result} exists already. Choose another --name, or give --overwrite.")
+        self.folder, self.name, self._overwrite = folder, name, overwrite
+        self._check([self.path(ending) for ending in ENDINGS], ())
         folder.mkdir(parents=True, exist_ok=True)
+
+    def check(self, task: Task, inputs: Sequence[Path], with_baked: bool) -> None:
+        """Raises ValueError where a file that will be written is there already, or is one that the search reads."""
+        paths = [self.path(ending) for ending in ENDINGS] + (self._baked_paths(task) if with_baked else [])
+        self._check(paths, [*inputs, *(Path(source.path) for source in task.loras)])
+
+    def _check(self, paths: Sequence[Path], inputs: Sequence[Path]) -> None:
+        read = {path.resolve() for path in inputs}
+        for path in paths:
+            if path.resolve() in read:
+                raise ValueError(f"{path} is a file that the search reads, and would be overwritten. Choose another --name or --output.")
+            if path.exists() and not self._overwrite:
+                raise ValueError(f"{path} exists already. Choose another --name, or give --overwrite.")
+
+    def _baked_paths(self, task: Task) -> list[Path]:
+        """A file for each LoRA, none for two of them: names lose the signs that file names cannot have."""
+        paths: list[Path] = []
+        for source in task.loras:
+            name = re.sub(r"[^\w.-]+", "_", source.name)
+            names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+            paths.append(next(path for path in (self.path(f"_{each}{SUFFIX}") for each in names) if path not in paths))
+        return paths
 
     def path(self, ending: str) -> Path:
         return self.folder / f"{self.name}{ending}"
@@ -54,7 +76,6 @@ class Outputs:
         _write(self.path(".json"), result.to_json())  # first: whatever happens to the rest, the search is not lost
         _write(self.path(".txt"), _strings(result))
         write_script_file(self.path(SUFFIX), result.block_weights)
-        written = [self.path(ending) for ending in (".json", ".txt", SUFFIX)]
         from ..report.figures import ALL, draw  # these need matplotlib
         from ..report.html import html_report
 
@@ -62,19 +83,16 @@ class Outputs:
         with written_whole(self.path(".png")) as temporary:
             draw(result, ALL, "light", 8.6, height).savefig(temporary, format="png")
         _write(self.path(".html"), html_report(result, pictures, {}))
-        return [*written, self.path(".png"), self.path(".html")]
+        return [self.path(ending) for ending in ENDINGS]
 
     def save_baked(self, task: Task, result: SearchResult) -> list[Path]:
         """Each LoRA as a file with what was found multiplied in."""
         from ..host.lora_patches import differences
 
         difference = differences(task.models.model, task.models.clip)
-        written = []
-        for source, weights in zip(task.loras, result.block_weights):
-            name = re.sub(r"[^\w.-]+", "_", weights.name)
-            path = self.path(f"_{name}{SUFFIX}")
+        written = self._baked_paths(task)
+        for path, source, weights in zip(written, task.loras, result.block_weights):
             bake(source, weights, difference).save(path)
-            written.append(path)
         return written
 
 

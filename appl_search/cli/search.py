@@ -62,6 +62,7 @@ def run(options: argparse.Namespace) -> None:
         if team.is_main:
             print(said)
         return
+    outputs.check(task, [Path(options.model)], options.bake)
     result, pictures = search(task, team, outputs, options)
     if not team.is_main:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,3 +198,24 @@ def test_in_a_process_of_its_own(tmp_path):
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     assert "found.json" in done.stdout and "loss=" in done.stderr and found(tmp_path)
+
+
+def test_no_file_that_the_search_reads_is_overwritten(tmp_path, capsys):
+    lora = shutil.copy(shell.LORAS["style"], tmp_path / "style.safetensors")
+    before = lora.read_bytes()
+    given = ["--model", "demo", "--lora", lora, "--images", shell.IMAGES, "--output", tmp_path, *shell.SHORT, "--overwrite"]
+    assert main(["search", *map(str, [*given, "--name", "style"])]) == 2
+    assert "is a file that the search reads" in capsys.readouterr().err
+    (tmp_path / "found_style.safetensors").write_bytes(before)
+    assert main(["search", *map(str, given[:-1]), "--bake"]) == 2
+    assert "found_style.safetensors exists already" in capsys.readouterr().err
+    assert lora.read_bytes() == (tmp_path / "found_style.safetensors").read_bytes() == before
+
+
+def test_loras_whose_names_become_the_same_are_baked_into_two_files(tmp_path):
+    for name in ("x y", "x_y"):
+        shutil.copy(shell.LORAS["style"], tmp_path / f"{name}.safetensors")
+    loras = [tmp_path / "x y.safetensors", tmp_path / "x_y.safetensors"]
+    given = ["--model", "demo", "--lora", *loras, "--images", shell.IMAGES, "--output", tmp_path / "out", *shell.SHORT, "--bake"]
+    assert main(["search", *map(str, given)]) == 0
+    assert {path.name for path in (tmp_path / "out").glob("found_*.safetensors")} == {"found_x_y.safetensors", "found_x_y_2.safetensors"}
