@@ -120,7 +120,7 @@ def adapted(model, clip, blocks: Sequence[str]) -> list[tuple[str, Tensor]]:
         wanted = not blocks or any(f".{block}." in key for block in blocks) or name.startswith("lora_te_")
         if is_kohyas and wanted and key in weights and weights[key].ndim > 1:
             found[name] = weights[key]
-    return list(found.items())
+    return sorted(found.items(), key=lambda each: each[0])  # the host builds its map from sets
 
 
 def _fill(module: nn.Module, seed: int) -> None:
