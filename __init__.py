@@ -5,6 +5,7 @@ from .nodes.bake import SaveBakedLora
 from .nodes.demo import TinySDXL
 from .nodes.figures import PlotBlockWeights, SaveReport
 from .nodes.load_lora import LoadLearnableLora
+from .nodes.noise_and_loss import NoiseAndLoss
 from .nodes.previews import SearchPreviews
 from .nodes.results import LoadResult, SaveResult
 from .nodes.search import SearchBlockWeights
@@ -21,6 +22,7 @@ NODE_CLASS_MAPPINGS = {
     "ApplSearchTrainingLatents": TrainingLatents,
     "ApplSearchTrainingOptions": TrainingImageOptions,
     "ApplSearchSettings": AdvancedSettings,
+    "ApplSearchNoiseAndLoss": NoiseAndLoss,
     "ApplSearchPreviews": SearchPreviews,
     "ApplSearchRun": SearchBlockWeights,
     "ApplSearchToString": BlockWeightsToString,
@@ -41,6 +43,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ApplSearchTrainingLatents": "Training Latents",
     "ApplSearchTrainingOptions": "Training Options",
     "ApplSearchSettings": "Search Settings (Advanced)",
+    "ApplSearchNoiseAndLoss": "Noise and Loss (Advanced)",
     "ApplSearchPreviews": "Search Previews",
     "ApplSearchRun": "Search LoRA Block Weights",
     "ApplSearchToString": "Block Weights to String",

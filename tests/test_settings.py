@@ -10,7 +10,17 @@ import pytest
 
 from appl_search import PreviewSettings, SearchSettings
 from appl_search.cli import demo, main, options
-from appl_search.settings.declaration import ADVANCED, LOADER, MISSING, PREVIEWS, SEARCH, Setting, declared, setting
+from appl_search.settings.declaration import (
+    ADVANCED,
+    LOADER,
+    MISSING,
+    NOISE,
+    PREVIEWS,
+    SEARCH,
+    Setting,
+    declared,
+    setting,
+)
 from tests import pack
 from tests.help_table import input_table
 
@@ -19,6 +29,7 @@ NODES = PACK.NODE_CLASS_MAPPINGS
 NODE_OF_GROUP = {
     SEARCH: "ApplSearchRun",
     ADVANCED: "ApplSearchSettings",
+    NOISE: "ApplSearchNoiseAndLoss",
     LOADER: "ApplSearchLoadLora",
     PREVIEWS: "ApplSearchPreviews",
 }

@@ -20,7 +20,8 @@ class Draw:
 
     ``numbers``: of the samples, counted over the whole search. ``indices`` [b]: of the pictures. ``levels`` [b], fp64 in 0..1: how noisy, from the least to the most; the host's
     schedule maps them to its noise levels. ``noise``, ``probes``: b tensors of the picture's shape each, of the noise
-    and of the random outputs that a method may probe with.
+    and of the random outputs that a method may probe with. ``generators``: one for each sample, for whatever else of it is
+    random.
     """
 
     numbers: Sequence[int]
@@ -28,6 +29,7 @@ class Draw:
     levels: Tensor
     noise: Sequence[Tensor]
     probes: Sequence[Tensor]
+    generators: Sequence[torch.Generator]
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -41,6 +43,7 @@ class Draw:
             levels=self.levels[rows],
             noise=_Rows(self.noise, rows),
             probes=_Rows(self.probes, rows),
+            generators=_Rows(self.generators, rows),
         )
 
 
@@ -76,11 +79,20 @@ class Draws(_Positioned):
     Everything of a sample comes from the seed and the number of the sample or of its batch, and from nothing that was
     drawn before. ``position``: how many samples were used. Noise levels are stratified: each batch has one in each of
     its equal parts of 0..1. Pictures come in random order, each once before any comes again. ``shapes``: of the
-    pictures' latents.
+    pictures' latents. ``levels``: the part of 0..1 that noise levels are drawn from.
     """
 
-    def __init__(self, shapes: Sequence[torch.Size], samples: int, batch_size: int, seed: int, purpose: str = SEARCH):
+    def __init__(
+        self,
+        shapes: Sequence[torch.Size],
+        samples: int,
+        batch_size: int,
+        seed: int,
+        purpose: str = SEARCH,
+        levels: tuple[float, float] = (0.0, 1.0),
+    ):
         super().__init__()
+        self._least, self._most = levels
         self._shapes, self._samples, self._batch_size = list(shapes), samples, batch_size
         self._seed = f"{seed}/{purpose}"
         self._epoch, self._order = -1, []
@@ -96,10 +108,18 @@ class Draws(_Positioned):
         generator = _generator(self._seed, "levels", numbers.start)
         strata = torch.randperm(len(numbers), generator=generator)
         levels = (strata + torch.rand(len(numbers), generator=generator, dtype=torch.float64)) / len(numbers)
+        levels = self._least + (self._most - self._least) * levels
         indices = [self._picture(number) for number in numbers]
         shapes = [self._shapes[index] for index in indices]
         noise, probes = (_Noise(self._seed, kind, numbers, shapes) for kind in ("noise", "probe"))
-        return Draw(numbers=numbers, indices=torch.tensor(indices), levels=levels, noise=noise, probes=probes)
+        return Draw(
+            numbers=numbers,
+            indices=torch.tensor(indices),
+            levels=levels,
+            noise=noise,
+            probes=probes,
+            generators=_Generators(self._seed, numbers),
+        )
 
     def _picture(self, number: int) -> int:
         epoch, place = divmod(number, len(self._shapes))
@@ -127,7 +147,14 @@ class RecordedDraws(_Positioned):
         numbers = range(first, first + len(noise))
         probes = _Noise(self._seed, "probe", numbers, [each.shape for each in noise])
         levels = (torch.as_tensor(timesteps).double() + 0.5) / self._timesteps  # the middle of what maps to each
-        return Draw(numbers=numbers, indices=torch.as_tensor(indices), levels=levels, noise=list(noise), probes=probes)
+        return Draw(
+            numbers=numbers,
+            indices=torch.as_tensor(indices),
+            levels=levels,
+            noise=list(noise),
+            probes=probes,
+            generators=_Generators(self._seed, numbers),
+        )
 
     def advance(self) -> None:
         self.position += 1
@@ -146,16 +173,29 @@ class _Noise(Sequence[Tensor]):
         return torch.randn(self._shapes[row], generator=_generator(self._seed, self._kind, self._numbers[row]))
 
 
-class _Rows(Sequence[Tensor]):
-    """Some of the tensors of a sequence."""
+class _Generators(Sequence[torch.Generator]):
+    """Of samples by their numbers, each at its beginning whenever it is asked for."""
 
-    def __init__(self, all_rows: Sequence[Tensor], rows: Sequence[int]):
+    def __init__(self, seed: str, numbers: Sequence[int]):
+        self._seed, self._numbers = seed, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, row: int) -> torch.Generator:
+        return _generator(self._seed, "options", self._numbers[row])
+
+
+class _Rows(Sequence):
+    """Some members of a sequence."""
+
+    def __init__(self, all_rows: Sequence, rows: Sequence[int]):
         self._all, self._rows = all_rows, rows
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, row: int) -> Tensor:
+    def __getitem__(self, row: int):
         return self._all[self._rows[row]]
 
 

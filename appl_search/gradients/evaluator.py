@@ -18,10 +18,11 @@ from ..images.pictures import Example, Picture
 from ..images.training_set import TrainingSet
 from ..loras.errors import LoraError
 from ..settings import PreviewSettings, SearchSettings
+from . import noise
 from .batch import Gradients
 from .draws import Draw
 from .layers import layer_deltas
-from .losses import DenoisingLoss, snr_weights
+from .losses import DenoisingLoss, check_loss, huber_thresholds, sample_weights
 from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
 from .patching import Patched
 from .rates import Rates
@@ -158,16 +159,28 @@ class Evaluator:
         """The network's prediction for rows of a draw, and their loss."""
         where, schedule = self.denoiser.device, self.denoiser.schedule
         examples = self._examples(draw, rows)
-        sigma = schedule.sigma_at(draw.levels[rows])[0].to(where)
+        sigma, timestep = (each.to(where) for each in schedule.sigma_at(draw.levels[rows]))
         latent = self.denoiser.latent_in(torch.stack([example.latent for example in examples]).to(where))
-        noise = torch.stack([draw.noise[row] for row in rows]).to(where, torch.float32)
-        noisy = schedule.noisy(latent, noise, sigma)
+        plain, added = self._noise(draw, rows, latent)
+        noisy = schedule.noisy(latent, added, sigma)
         conds = self._text.batch(examples, strengths)
         self.unet.strengths = strengths
         prediction = self.denoiser(noisy, sigma, conds)
-        weight = snr_weights(schedule.snr(sigma), schedule.scale(sigma), self._settings.min_snr_gamma)
-        weight = weight[:, None, None, None] * _weights_of(examples).to(where)
-        return prediction, DenoisingLoss(schedule.output(latent, noisy, sigma), weight)
+        snr, settings = schedule.snr(sigma), self._settings
+        weight = sample_weights(snr, schedule.scale(sigma), schedule.prediction, settings)[:, None, None, None]
+        target = schedule.output(latent, noisy if added is plain else schedule.noisy(latent, plain, sigma), sigma)
+        threshold = huber_thresholds(timestep, snr, settings)
+        return prediction, DenoisingLoss(target, weight * _weights_of(examples).to(where), settings.loss_type, threshold)
+
+    def _noise(self, draw: Draw, rows: list[int], latent: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network should find, and what is added to ``latent``: both as it."""
+        plain = torch.stack([draw.noise[row] for row in rows])
+        if noise.is_plain(self._settings):
+            plain = plain.to(latent)
+            return plain, plain
+        sources = [noise.sources_of(draw.generators[row]) for row in rows]
+        shaped = [noise.shaped(each, own, self._settings, *source) for each, own, source in zip(plain, latent.cpu(), sources)]
+        return tuple(torch.stack(each).to(latent) for each in zip(*shaped))
 
 
 def _pulled_back(prediction: Tensor, strengths: Tensor, start: Tensor, keep: bool = False) -> Tensor:
@@ -204,6 +217,7 @@ def opened(task: Task) -> Iterator[Evaluator]:
     model, clip, vae = task.models.model, task.models.clip, task.models.vae
     prompts = [prompt for wanted in task.previews for prompt in (wanted.prompt, wanted.negative)]
     denoiser = Denoiser(model)
+    check_loss(denoiser.schedule.prediction, task.settings)
     _check_inputs(clip, vae, task.images, prompts)
     loaded = [load(source, model, clip) for source in task.loras]
     rates = Rates(task.loras, [lora.layout for lora in loaded], task.settings)

@@ -69,5 +69,5 @@ def evaluate(
     task = Task(models=Models(model=model, clip=clip, vae=vae), loras=loras, images=training_set, settings=settings)
     candidates = torch.tensor(block_weights, dtype=torch.float64)
     with opened(task) as evaluator:
-        draws = Draws(evaluator.shapes, settings.samples, settings.batch_size, settings.seed)
+        draws = Draws(evaluator.shapes, settings.samples, settings.batch_size, settings.seed, levels=settings.levels)
         return torch.cat([torch.stack([evaluator.losses(draw, each) for each in candidates]) for draw in draws], dim=1)

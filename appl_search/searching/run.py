@@ -56,7 +56,9 @@ class Run(Iterator[Event]):
         settings, self._evaluator, self._rates = task.settings, evaluator, evaluator.rates
         self._method = methods.create(self._rates, settings)
         if task.draws is None:
-            self._draws = Draws(evaluator.shapes, settings.samples, settings.batch_size, settings.seed)
+            self._draws = Draws(
+                evaluator.shapes, settings.samples, settings.batch_size, settings.seed, levels=settings.levels
+            )
         else:
             recorded = itertools.islice(task.draws, settings.steps)
             self._draws = RecordedDraws(recorded, evaluator.timesteps, settings.seed)
@@ -135,7 +137,7 @@ class Run(Iterator[Event]):
 
     def _check_draw(self) -> Draw:
         """One picture with as much noise as half of the samples have, which no step sees."""
-        draw = Draws(self._evaluator.shapes, 1, 1, self.task.settings.seed, CHECK).current()
+        draw = Draws(self._evaluator.shapes, 1, 1, self.task.settings.seed, CHECK, self.task.settings.levels).current()
         return replace(draw, levels=torch.full_like(draw.levels, 0.5))
 
     def _parts(self) -> dict:
@@ -187,7 +189,7 @@ class Run(Iterator[Event]):
         settings, evaluator = self.task.settings, self._evaluator
         return best_of(
             [self._method.solution(), *self._method.candidates()],
-            Draws(evaluator.shapes, settings.validation, settings.batch_size, settings.seed, VALIDATION),
+            Draws(evaluator.shapes, settings.validation, settings.batch_size, settings.seed, VALIDATION, settings.levels),
             lambda draw, parameters: self._losses(draw, self._rates.all_rates(parameters)),
             lambda parameters: settings.penalty * self._penalty(self._rates.all_rates(parameters)),
         )

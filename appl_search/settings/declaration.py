@@ -13,6 +13,7 @@ from typing import Any, get_args, get_type_hints
 SEARCH = "search"  # widgets of the search node
 ADVANCED = "advanced"  # widgets of the search's settings node
 LOADER = "loader"  # a widget of each LoRA's loader
+NOISE = "noise"  # widgets of the node for noise and loss
 PREVIEWS = "previews"  # widgets of the node for preview pictures
 TRAINING = "training"  # widgets of the node that prepares training images
 

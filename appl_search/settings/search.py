@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 
-from .declaration import ADVANCED, LOADER, SEARCH, Switch, check, require, setting
+from .declaration import ADVANCED, LOADER, NOISE, SEARCH, Switch, check, require, setting
 
 METHODS = ("gauss-newton", "adamw")
 LR_SCHEDULES = ("constant", "cosine")
+LOSS_TYPES = ("l2", "l1", "huber", "smooth_l1")
+HUBER_SCHEDULES = ("snr", "exponential", "constant")
 USE_BOUNDS = Switch("use_bounds", help="Keep every rate between minimum and maximum.")
 
 
@@ -99,6 +101,77 @@ class SearchSettings:
         "patch on the MODEL that lets no gradient through would give wrong rates.",
         group=ADVANCED, added_later=True,
     )  # fmt: skip
+    min_timestep: int = setting(
+        0,
+        help="The least noisy timestep that is drawn, of 1000. The late ones of a picture's making, below some 300, are its details.",
+        group=NOISE, minimum=0, maximum=999,
+    )  # fmt: skip
+    max_timestep: int = setting(
+        1000,
+        help="Only timesteps below this one are drawn, of 1000. The early ones of a picture's making, above some 700, are its "
+        "composition.",
+        group=NOISE, minimum=1, maximum=1000,
+    )  # fmt: skip
+    noise_offset: float = setting(
+        0.0,
+        help="Adds noise that is the same all over a channel, so many times as strong: for models trained with it, which "
+        "know very dark and very bright pictures (0.0357 is usual). 0: none.",
+        group=NOISE, minimum=0, maximum=1, step=0.0001,
+    )  # fmt: skip
+    noise_offset_random_strength: bool = setting(False, help="Each sample has a random part of noise_offset.", group=NOISE)
+    adaptive_noise_scale: float = setting(
+        0.0,
+        help="Adds so many times the mean of each channel of the image to noise_offset, where that is not 0.",
+        group=NOISE, minimum=-10, maximum=10, step=0.0001,
+    )  # fmt: skip
+    multires_noise_iterations: int = setting(
+        0,
+        help="Adds noise of so many lower resolutions: for models trained with it (6 is usual). 0: none.",
+        group=NOISE, minimum=0, maximum=64,
+    )  # fmt: skip
+    multires_noise_discount: float = setting(
+        0.3,
+        help="How strong each lower resolution of multires_noise_iterations is beside the one before.",
+        group=NOISE, minimum=0, maximum=1, step=0.01,
+    )  # fmt: skip
+    ip_noise_gamma: float = setting(
+        0.0,
+        help="The image gets more noise than the network is told, so many times as much (0.1 is usual): input perturbation.",
+        group=NOISE, minimum=0, maximum=10, step=0.01,
+    )  # fmt: skip
+    ip_noise_gamma_random_strength: bool = setting(False, help="Each sample has a random part of ip_noise_gamma.", group=NOISE)
+    loss_type: str = setting(
+        "l2",
+        help="How errors count: by their square (l2), by their size (l1), or by their square as long as they are small (huber, "
+        "smooth_l1), which cares less for what no rate can mend.",
+        group=NOISE, choices=LOSS_TYPES,
+    )  # fmt: skip
+    huber_schedule: str = setting(
+        "snr",
+        help="How the size from which on an error is large depends on the timestep, for huber and smooth_l1.",
+        group=NOISE, choices=HUBER_SCHEDULES,
+    )  # fmt: skip
+    huber_c: float = setting(
+        0.1,
+        help="That size: at all timesteps (constant), or at the noisiest (snr, exponential).",
+        group=NOISE, above=0, maximum=1, step=0.001, widget={"min": 0.001},
+    )  # fmt: skip
+    huber_scale: float = setting(
+        1.0,
+        help="Multiplies that size, but for the schedule snr.",
+        group=NOISE, above=0, maximum=100, step=0.01, widget={"min": 0.01},
+    )  # fmt: skip
+    debiased_estimation_loss: bool = setting(
+        False, help="Noisier timesteps count more: by the root of noise to signal (debiased estimation).", group=NOISE
+    )
+    scale_v_pred_loss_like_noise_pred: bool = setting(
+        False, help="Timesteps count as they would if the network predicted noise. For models with v-prediction.", group=NOISE
+    )
+    v_pred_like_loss: float = setting(
+        0.0,
+        help="Adds so many times what the loss would be if the network predicted v. For models that predict noise.",
+        group=NOISE, minimum=0, maximum=100, step=0.01,
+    )  # fmt: skip
     init: float = setting(
         0.5,
         help="The rate that the search starts from in every block, and the LoRA's strength until then.",
@@ -109,11 +182,17 @@ class SearchSettings:
         check(self)
         if self.minimum is not None and self.maximum is not None:
             require(self, "minimum", self.minimum <= self.maximum, f"a number of at most maximum ({self.maximum})")
+        require(self, "min_timestep", self.min_timestep < self.max_timestep, f"less than max_timestep ({self.max_timestep})")
 
     @property
     def steps(self) -> int:
         """Number of batches; the last one is smaller when ``samples`` is no multiple of ``batch_size``."""
         return -(-self.samples // self.batch_size)
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """The range of timesteps as a part of 0..1, as :class:`appl_search.gradients.draws.Draws` takes it."""
+        return self.min_timestep / 1000, self.max_timestep / 1000
 
     @classmethod
     def from_dict(cls, data: dict) -> SearchSettings:
