@@ -89,8 +89,8 @@ def of_a_saved_result(file: str) -> Workflow:
     return workflow
 
 
-def of_training_images(folder: str) -> Workflow:
-    """The nodes for training images of a folder in input/, which are not run."""
+def of_nodes_in_no_example(folder: str) -> Workflow:
+    """Those for training images of a folder in input/, and for noise and loss; they are not run."""
     workflow: Workflow = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "version": 0.4}
     options = _add(workflow, "ApplSearchTrainingOptions", (0, 0), (340, 720), [1024, 1024])
     options["outputs"] = [{"name": "options", "type": "APPL_SEARCH_TRAINING_OPTIONS", "links": []}]
@@ -103,6 +103,9 @@ def of_training_images(folder: str) -> Workflow:
     files["outputs"] = [{"name": "training_images", "type": "TRAINING_IMAGES", "links": []}]
     _connect(workflow, options, 0, files, "options")
     _connect(workflow, latents, 0, files, "previous")
+    noise = _add(workflow, "ApplSearchNoiseAndLoss", (840, 0), (340, 460), [700, 1000])
+    noise["inputs"] = [{"name": "settings", "type": "APPL_SEARCH_SETTINGS", "link": None}]
+    noise["outputs"] = [{"name": "settings", "type": "APPL_SEARCH_SETTINGS", "links": []}]
     return workflow
 
 

@@ -14,7 +14,7 @@ from tests.end_to_end import camera
 from tests.end_to_end.chromium import ComfyPage
 from tests.end_to_end.comfy_client import ComfyClient, PromptRejected
 from tests.end_to_end.comfy_server import ComfyServer
-from tests.end_to_end.demo_graph import of_training_images
+from tests.end_to_end.demo_graph import of_nodes_in_no_example
 
 PATIENCE = 300.0
 WIDGETS = {"method": "gauss-newton", "samples": 6, "penalty": 1e-4, "seed": 0}
@@ -84,8 +84,8 @@ def test_a_folder_outside_is_refused_before_anything_is_read(client: ComfyClient
 
 def test_the_nodes_in_the_page(canvas_page: ComfyPage, dataset: str, pictures: Path):
     canvas_page.js("app.refreshComboInNodes()")  # the list of folders
-    canvas_page.load_without_search(of_training_images(dataset))
+    canvas_page.load_without_search(of_nodes_in_no_example(dataset))
     assert canvas_page.errors == []
     with camera.clear_view(canvas_page):
-        for node in ("ApplSearchTrainingFolder", "ApplSearchTrainingLatents", "ApplSearchTrainingOptions"):
+        for node in ("ApplSearchTrainingFolder", "ApplSearchTrainingLatents", "ApplSearchTrainingOptions", "ApplSearchNoiseAndLoss"):
             camera.help_picture(canvas_page, pictures, node, [node])
