@@ -94,31 +94,26 @@ def test_a_comfyui_at_its_path_is_the_host(tmp_path):
         (package / f"{name}.py").touch()
     (package / "cli_args.py").write_text("from types import SimpleNamespace\nargs = SimpleNamespace()\n")
     (package / "sd.py").write_text("import a_package_that_only_comfyui_has\n")
+    done = prepared(tmp_path)
+    assert f"{tmp_path} needs the package a_package_that_only_comfyui_has" in done.stdout, done.stderr
+
+
+def prepared(comfyui: Path):
+    """Another process without any ComfyUI that is told of this one; it prints what is wrong with it."""
     program = f"""
 import os, sys
 for name in [name for name in sys.modules if name == "comfy" or name.startswith("comfy.")]:
     del sys.modules[name]
-os.environ["COMFYUI_PATH"] = {str(tmp_path)!r}
+os.environ["COMFYUI_PATH"] = {str(comfyui)!r}
 from appl_search.host import checkpoint
 try:
     checkpoint.prepare()
-except ModuleNotFoundError as error:
+except (ModuleNotFoundError, ValueError) as error:
     print(error)
 """
-    done = other_process.run([program])
-    assert f"{tmp_path} needs the package a_package_that_only_comfyui_has" in done.stdout, done.stderr
+    return other_process.run([program])
 
 
 def test_a_path_without_a_comfyui_is_refused(tmp_path):
-    program = f"""
-import os, sys
-sys.modules.pop("comfy.model_management", None)
-os.environ["COMFYUI_PATH"] = {str(tmp_path)!r}
-from appl_search.host import checkpoint
-try:
-    checkpoint.prepare()
-except ValueError as error:
-    print(error)
-"""
-    done = other_process.run([program])
+    done = prepared(tmp_path)
     assert "there is no ComfyUI in it" in done.stdout and os.fspath(tmp_path) in done.stdout, done.stderr

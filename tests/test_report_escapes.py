@@ -53,7 +53,10 @@ def result_of(names: tuple[str, ...]) -> SearchResult:
     layouts = [dataclasses.replace(layout_of(*ATTENTION_GROUPS), name=name) for name in names]
     parameters = 20 * len(names)
     zeros, one = torch.zeros(parameters, dtype=torch.float64), torch.ones(parameters, dtype=torch.float64)
-    model = Quadratic(zeros, 0.2, -0.1 * one, torch.diag(one), torch.diag(one) / 100, one, 10.0, float("-inf"), float("inf"))
+    model = Quadratic(
+        center=zeros, loss=0.2, gradient=-0.1 * one, hessian=torch.diag(one), noise=torch.diag(one) / 100, counts=one,
+        negative_penalty=10.0, lower=float("-inf"), upper=float("inf"),
+    )  # fmt: skip
     path = PenaltyPath(model, torch.arange(parameters).view(len(names), 20), zeros.view(len(names), 20))
     history = History(torch.zeros(2, len(names), 20), torch.tensor([0.2]), torch.tensor([0.0]))
     weights = tuple(BlockWeights(layout, (0.5,) * 20) for layout in layouts)

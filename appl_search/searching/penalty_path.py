@@ -64,15 +64,15 @@ class PenaltyPath:
             members[parameters[parameters >= 0], lora] = 1
         zero = torch.zeros(loras, dtype=torch.float64)
         along = Quadratic(
-            zero,
-            self.model.predicted_loss(members @ zero),
-            members.T @ (self.model.gradient - self.model.hessian @ self.model.center),
-            members.T @ self.model.hessian @ members,
-            torch.diag(zero),
-            torch.ones_like(zero),
-            self.model.negative_penalty,
-            self.model.lower,
-            self.model.upper,
+            center=zero,
+            loss=self.model.predicted_loss(members @ zero),
+            gradient=members.T @ (self.model.gradient - self.model.hessian @ self.model.center),
+            hessian=members.T @ self.model.hessian @ members,
+            noise=torch.diag(zero),
+            counts=torch.ones_like(zero),
+            negative_penalty=self.model.negative_penalty,
+            lower=self.model.lower,
+            upper=self.model.upper,
         )
         strengths = along.minimum(0.0, zero)
         return SingleStrength(tuple(strengths.tolist()), along.predicted_loss(strengths))

@@ -19,7 +19,10 @@ def random_model(seed: int, lower: float = -math.inf, upper: float = math.inf, s
     center, gradient = (torch.randn(size, generator=generator, dtype=torch.float64) for _ in range(2))
     noise = 0.01 * torch.eye(size, dtype=torch.float64)
     counts = torch.arange(1, size + 1).double()
-    return Quadratic(center, 1.0, gradient, root @ root.T / size + 0.1 * torch.eye(size), noise, counts, 10.0, lower, upper)
+    return Quadratic(
+        center=center, loss=1.0, gradient=gradient, hessian=root @ root.T / size + 0.1 * torch.eye(size), noise=noise,
+        counts=counts, negative_penalty=10.0, lower=lower, upper=upper,
+    )  # fmt: skip
 
 
 def by_scipy(model: Quadratic, penalty: float) -> np.ndarray:

@@ -93,7 +93,10 @@ def test_few_messages_are_sent_and_no_loss_is_lost(sent, monkeypatch):
 def test_steps_and_results_carry_the_best_single_strength(sent):
     # (w - 0.25)^2 in one rate: the best strength and the loss there are known.
     one = torch.ones(1, dtype=torch.float64)
-    model = Quadratic(0 * one, 0.3 + 0.0625, -0.5 * one, 2 * one[None], one[None], one, 10.0, -math.inf, math.inf)
+    model = Quadratic(
+        center=0 * one, loss=0.3 + 0.0625, gradient=-0.5 * one, hessian=2 * one[None], noise=one[None], counts=one,
+        negative_penalty=10.0, lower=-math.inf, upper=math.inf,
+    )  # fmt: skip
     parameter_of = torch.tensor([[-1, 0, *[-1] * 18]])
     path = PenaltyPath(model, parameter_of, torch.zeros(1, 20, dtype=torch.float64))
     result = replace(result_for((oracle.LORA_A, {})), penalty_path=path)

@@ -94,15 +94,15 @@ class GaussNewton(Method):
         noise = self._spread.value / self._gradient.effective
         ridge = self._ridge(curvature.diagonal(), noise.diagonal())
         return Quadratic(
-            self._place.value,
-            float(self._loss.value),
-            self._gradient.value + ridge * (self._place.value - self._rates.start),
-            curvature + torch.diag(ridge),
-            noise,
-            self._rates.counts,
-            self._settings.negative_penalty,
-            self._rates.lower,
-            self._rates.upper,
+            center=self._place.value,
+            loss=float(self._loss.value),
+            gradient=self._gradient.value + ridge * (self._place.value - self._rates.start),
+            hessian=curvature + torch.diag(ridge),
+            noise=noise,
+            counts=self._rates.counts,
+            negative_penalty=self._settings.negative_penalty,
+            lower=self._rates.lower,
+            upper=self._rates.upper,
         )
 
     @staticmethod

@@ -14,7 +14,7 @@ from .active_set import ActiveSet
 _RIDGE = 1e-9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Quadratic:
     """loss(w) = loss + gradient . (w - center) + (w - center)' hessian (w - center) / 2, all fp64.
 
