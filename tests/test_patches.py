@@ -205,7 +205,8 @@ def the_samplers_prediction(model, noisy, sigma):
 def a_draw():
     generator = torch.Generator().manual_seed(2)
     noise, probe = torch.randn(2, 1, 4, 16, 16, generator=generator)
-    return Draw(numbers=[0], indices=torch.tensor([3]), levels=LEVEL, noise=list(noise), probes=list(probe))
+    return Draw(numbers=[0], indices=torch.tensor([3]), levels=LEVEL, noise=list(noise), probes=list(probe),
+                generators=[torch.Generator()])
 
 
 @pytest.mark.parametrize("patch", SERVED)
