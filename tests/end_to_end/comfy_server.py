@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.machinery
+import importlib.metadata
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -78,13 +80,32 @@ def _find_python(root: Path) -> Path:
     for python in (*beside, root.parent / "python_embeded" / "python.exe"):
         if python.is_file():
             return python
-    missing = [name for name in ("aiohttp", "torch", "torchsde") if importlib.util.find_spec(name) is None]
-    if missing:
+    if reason := _why_this_python_cannot_run(root):
         raise ComfyNotFound(
-            f"ComfyUI is at {root}, but there is no .venv or venv beside it, and this Python lacks its requirements "
-            f"({', '.join(missing)}). Set COMFYUI_PYTHON to the Python that runs it."
+            f"ComfyUI is at {root}, but there is no .venv or venv beside it, and this Python ({sys.executable}) {reason}. "
+            "Set COMFYUI_PYTHON to the Python that runs it."
         )
     return Path(sys.executable)
+
+
+def _why_this_python_cannot_run(root: Path) -> str | None:
+    """What keeps the Python of the tests from running a ComfyUI; None when nothing does."""
+    # ComfyUI's comfy/ has no __init__.py. Python takes a package that has one before it, wherever on the path it is.
+    hiding = importlib.machinery.PathFinder.find_spec("comfy")
+    if hiding is not None and hiding.origin is not None:
+        return f"has a comfy package of its own, which hides ComfyUI's ({hiding.origin})"
+    listed = (root / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    names = [named[0] for line in listed if (named := re.match(r"[\w.-]+", line))]
+    missing = [name for name in names if not _is_installed(name)]
+    return f"lacks what {root / 'requirements.txt'} lists ({', '.join(missing)})" if missing else None
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 class ComfyServer:
