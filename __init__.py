@@ -2,6 +2,7 @@
 
 from .nodes.apply import ApplyBlockWeights, BlockWeightsToLBW
 from .nodes.bake import SaveBakedLora
+from .nodes.block_rules import MakeBlockRules
 from .nodes.demo import TinySDXL
 from .nodes.figures import PlotBlockWeights, SaveReport
 from .nodes.load_lora import LoadLearnableLora
@@ -17,6 +18,7 @@ from .nodes.training_options import TrainingImageOptions
 
 NODE_CLASS_MAPPINGS = {
     "ApplSearchLoadLora": LoadLearnableLora,
+    "ApplSearchBlockRules": MakeBlockRules,
     "ApplSearchTrainingImages": TrainingImages,
     "ApplSearchTrainingFolder": TrainingImagesFromFolder,
     "ApplSearchTrainingLatents": TrainingLatents,
@@ -38,6 +40,7 @@ NODE_CLASS_MAPPINGS = {
 
 NODE_DISPLAY_NAME_MAPPINGS = {
     "ApplSearchLoadLora": "Load LoRA (Learnable Blocks)",
+    "ApplSearchBlockRules": "Block Rules",
     "ApplSearchTrainingImages": "Training Images",
     "ApplSearchTrainingFolder": "Training Images from Folder",
     "ApplSearchTrainingLatents": "Training Latents",

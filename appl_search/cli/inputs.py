@@ -13,7 +13,9 @@ from ..images.folder import read_training_set
 from ..images.options import TrainingOptions
 from ..images.subset import CAPTION_EXTENSIONS
 from ..images.training_set import TrainingSet
-from ..loras.source import LoraSource
+from ..loras.layout import read_layout
+from ..loras.rules import BlockRules, by_lora
+from ..loras.source import LoraSource, told_apart
 from ..settings import PreviewSettings, SearchSettings
 from .options import add_settings, given_settings
 from .prompts import read_prompts
@@ -33,6 +35,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--lora", nargs="+", type=Path, required=True, metavar="FILE", help="LoRAs to search block weights for")
     models.add_argument("--fix", nargs="+", default=[], metavar="BLOCK=RATE", help="rates that are not searched, of all LoRAs, such as BASE=0")
     models.add_argument("--tie", choices=("sections", "all"), help="one rate for each section (BASE, IN, MID, OUT), or for all (one for each block)")
+    models.add_argument("--rules", nargs="+", default=[], metavar="RULES", help="which blocks are searched, fixed or tied, such as 'IN00-IN03 = 0; OUT = same as OUT00', for all LoRAs or, with its name and a colon in front, for one; web/docs/ApplSearchBlockRules.md has it all")
     models.add_argument("--base-lora", nargs="+", type=Path, default=[], metavar="FILE", help="LoRAs that are applied and not searched")
     models.add_argument("--base-strength", nargs="+", type=float, default=[], metavar="NUMBER", help="of each of them (1)")
     images = parser.add_argument_group("training images")
@@ -71,7 +74,15 @@ def _loras(options: argparse.Namespace) -> list[LoraSource]:
             fixed[block] = float(rate)
         except ValueError:
             raise ValueError(f"--fix {text}: expected a block and its rate, such as BASE=0.") from None
-    return [LoraSource(path, fixed=fixed, tie=options.tie).loaded() for path in options.lora]
+    sources = told_apart([LoraSource(path, fixed=fixed, tie=options.tie).loaded() for path in options.lora])
+    rules = by_lora("\n".join(options.rules), [source.name for source in sources])
+    return [_with_rules(source, text, options.init) for source, text in zip(sources, rules)]
+
+
+def _with_rules(source: LoraSource, text: str, init: float) -> LoraSource:
+    """The source with the rules of a text for the blocks that it names."""
+    architecture = read_layout(source).architecture
+    return BlockRules.of(source, architecture).overridden(text).applied_to(source, init)
 
 
 def _images(options: argparse.Namespace) -> TrainingSet:

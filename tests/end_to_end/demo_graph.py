@@ -109,6 +109,14 @@ def of_nodes_in_no_example(folder: str) -> Workflow:
     return workflow
 
 
+def of_nodes_to_choose_with() -> Workflow:
+    """Those that say which blocks are searched and where rates go to; they are not run."""
+    workflow: Workflow = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "version": 0.4}
+    rules = _add(workflow, "ApplSearchBlockRules", (0, 0), (340, 200), ["one rate per section", "BASE = start\nIN00-IN02 = 0\nOUT01 = search"])
+    rules["outputs"] = [{"name": "block_rules", "type": "APPL_SEARCH_BLOCK_RULES", "links": []}]
+    return workflow
+
+
 def _beside(node: dict[str, Any], x: int) -> tuple[int, int]:
     return node["pos"][0] + x, node["pos"][1]
 
