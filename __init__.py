@@ -5,6 +5,7 @@ from .nodes.bake import SaveBakedLora
 from .nodes.demo import TinySDXL
 from .nodes.figures import PlotBlockWeights, SaveReport
 from .nodes.load_lora import LoadLearnableLora
+from .nodes.look_at_lora import LookAtLora
 from .nodes.noise_and_loss import NoiseAndLoss
 from .nodes.previews import SearchPreviews
 from .nodes.results import LoadResult, SaveResult
@@ -33,6 +34,7 @@ NODE_CLASS_MAPPINGS = {
     "ApplSearchLoadResult": LoadResult,
     "ApplSearchPlot": PlotBlockWeights,
     "ApplSearchReport": SaveReport,
+    "ApplSearchLook": LookAtLora,
     "ApplSearchTinySDXL": TinySDXL,
 }
 
@@ -54,6 +56,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ApplSearchLoadResult": "Load Block Weights",
     "ApplSearchPlot": "Plot Block Weights",
     "ApplSearchReport": "Block Weights Report",
+    "ApplSearchLook": "Look at LoRA",
     "ApplSearchTinySDXL": "Tiny SDXL (Demo)",
 }
 
