@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -80,8 +80,14 @@ class Architecture:
             raise ValueError(f"Key {key!r} belongs to no {self.label} block: it is for another model.")
         return self.block_of_group(group)
 
-    def ties(self, tie: str | None) -> list[tuple[int, ...]]:
+    def ties(self, tie: str | Mapping[str, str] | None) -> list[tuple[int, ...]]:
         """Groups of block indices that share one rate, together all of them: ``tie`` is that of a LoraSource."""
+        if isinstance(tie, Mapping):
+            lead = {self.block_index(block): self.block_index(other) for block, other in tie.items()}
+            groups: dict[int, list[int]] = {}
+            for block in range(len(self.blocks)):
+                groups.setdefault(lead.get(block, block), []).append(block)
+            return [tuple(group) for group in groups.values()]
         if tie == "all":
             return [tuple(range(len(self.blocks)))]
         if tie == "sections":
