@@ -6,6 +6,7 @@ from .nodes.block_rules import MakeBlockRules
 from .nodes.demo import TinySDXL
 from .nodes.figures import PlotBlockWeights, SaveReport
 from .nodes.load_lora import LoadLearnableLora
+from .nodes.look_at_lora import LookAtLora
 from .nodes.noise_and_loss import NoiseAndLoss
 from .nodes.previews import SearchPreviews
 from .nodes.results import LoadResult, SaveResult
@@ -35,6 +36,7 @@ NODE_CLASS_MAPPINGS = {
     "ApplSearchLoadResult": LoadResult,
     "ApplSearchPlot": PlotBlockWeights,
     "ApplSearchReport": SaveReport,
+    "ApplSearchLook": LookAtLora,
     "ApplSearchTinySDXL": TinySDXL,
 }
 
@@ -57,6 +59,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ApplSearchLoadResult": "Load Block Weights",
     "ApplSearchPlot": "Plot Block Weights",
     "ApplSearchReport": "Block Weights Report",
+    "ApplSearchLook": "Look at LoRA",
     "ApplSearchTinySDXL": "Tiny SDXL (Demo)",
 }
 

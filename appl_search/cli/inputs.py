@@ -66,6 +66,13 @@ def read_task(options: argparse.Namespace) -> Task:
     return replace(task, models=_models(options))
 
 
+def load_models(name: str, *how: Any) -> tuple[Any, Any, Any]:
+    """(ModelPatcher, CLIP, VAE) of a checkpoint file, or of the demo; ``how``: as of :func:`appl_search.host.checkpoint.load`."""
+    from ..host import checkpoint
+
+    return load_tiny_sdxl() if name == DEMO else checkpoint.load(Path(name), *how)
+
+
 def _loras(options: argparse.Namespace) -> list[LoraSource]:
     fixed = {}
     for text in options.fix:
@@ -122,9 +129,6 @@ def _models(options: argparse.Namespace) -> Models:
     if len(options.base_strength) > len(options.base_lora):
         raise ValueError(f"--base-strength has {len(options.base_strength)} numbers for {len(options.base_lora)} LoRAs of --base-lora.")
     strengths = [*options.base_strength, *[1.0] * len(options.base_lora)]
-    if options.model == DEMO:
-        model, clip, vae = load_tiny_sdxl()
-    else:
-        model, clip, vae = checkpoint.load(Path(options.model), options.vae, options.dtype, options.fp32_vae)
+    model, clip, vae = load_models(options.model, options.vae, options.dtype, options.fp32_vae)
     model, clip = checkpoint.add_loras(model, clip, list(zip(options.base_lora, strengths)))
     return Models(model=model, clip=clip, vae=vae)
