@@ -30,7 +30,7 @@ class Architecture:
     ``sections``: of all the blocks, in order. ``about``: what each block does, for people. ``group_of_key``: the part of
     the model that a key names, as ComfyUI numbers its parts, or None for a key that this family does not have; the key is
     one of the model or the stem of a LoRA file's key in any naming scheme. ``own``: names that only LoRAs of this family
-    have. ``section_of``: the section of the blocks that groups of a name ("input_blocks") stand in; all other groups
+    have. ``content``, ``style``: the blocks that carry what is shown, and how; () where nobody has found out. ``section_of``: the section of the blocks that groups of a name ("input_blocks") stand in; all other groups
     belong to the first block.
     """
 
@@ -42,6 +42,8 @@ class Architecture:
     group_of_key: Callable[[str], str | None] = field(repr=False)
     section_of: dict[str, Section] = field(repr=False)
     own: re.Pattern[str] = field(repr=False)
+    content: tuple[str, ...] = ()
+    style: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
         return hash(self.name)

@@ -4,19 +4,19 @@
 
 Rules stand between semicolons or in lines of their own. Left: blocks, ranges of them, sections (IN, OUT) or ALL, with
 commas between. Right: ``search``, a rate to fix them at, ``start`` to leave them where the search starts, or ``same as``
-a block whose rate they have. Of two rules for one block the later one counts; blocks without a rule are searched. Which
-names there are, the architecture says.
+a block whose rate they have. Of two rules for one block the later one counts; blocks without a rule are searched. The
+name of a preset may stand first. Which names of blocks there are, the architecture says.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from ..architectures import Architecture
+from ..architectures import TEXT_ENCODERS, Architecture
 from .errors import cut
 from .source import LoraSource
 
@@ -24,6 +24,33 @@ SEARCH, START, SAME_AS, ALL = "search", "start", "same as", "ALL"
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII)
 _RANGE = re.compile(r"([A-Z]+\d*)\s*-\s*([A-Z]*\d*)", re.ASCII)
 _NUMBERED = re.compile(r"([A-Z]+)(\d{1,3})", re.ASCII)
+
+
+
+
+def _only(blocks: str) -> Callable[[Architecture], str]:
+    """A preset that searches the "content" or "style" blocks and switches off all others."""
+
+    def text(architecture: Architecture) -> str:
+        names = getattr(architecture, blocks)
+        if not names:
+            raise ValueError(f"Block rules: which blocks of {architecture.label} carry the {blocks} is not known. Name blocks of your own instead.")
+        return f"{ALL} = 0; {', '.join(names)} = {SEARCH}"
+
+    return text
+
+
+#: Texts by their names, for an architecture.
+PRESETS: dict[str, Callable[[Architecture], str]] = {
+    "everything searched": lambda architecture: "",
+    "character blocks only": _only("content"),
+    "style blocks only": _only("style"),
+    "one rate per section": lambda architecture: "; ".join(
+        f"{section.name} = {SAME_AS} {architecture.blocks[section.first]}" for section in architecture.sections
+    ),
+    "one rate for all": lambda architecture: f"{ALL} = {SAME_AS} {architecture.blocks[0]}",
+    "text encoder fixed": lambda architecture: f"{architecture.blocks[architecture.block_of_group(TEXT_ENCODERS)]} = {START}",
+}
 
 
 @dataclass(frozen=True)
@@ -77,12 +104,17 @@ class BlockRules:
         return cls(architecture, tuple(rules))
 
     def overridden(self, text: str) -> BlockRules:
-        """These rules but for the blocks that a text names. Blocks that shared a rate with one of those go on without it."""
-        said: dict[int, Rule] = {}
-        for part in filter(None, map(str.strip, re.split(r"[;\n]", text))):
+        """These rules but for the blocks that a text names; a preset names all of them.
+
+        Blocks that shared a rate with one of those go on without it. Raises ValueError as :meth:`parse` does.
+        """
+        before, said, parts = self, {}, _parts(text)
+        if parts and (preset := PRESETS.get(parts[0].lower())) is not None:
+            before, parts = BlockRules.parse(preset(self.architecture), self.architecture), parts[1:]
+        for part in parts:
             blocks, rule = _read(part, self.architecture)
             said |= {block: rule for block in blocks if rule != SameAs(block)}
-        return BlockRules(self.architecture, tuple(_settled(self.rules, said)))
+        return BlockRules(self.architecture, tuple(_settled(before.rules, said)))
 
     def applied_to(self, source: LoraSource, init: float) -> LoraSource:
         """The source with these rules in the place of its own. ``init``: where blocks start that its ``start`` does not name."""
@@ -102,6 +134,10 @@ class BlockRules:
             if rule is not None:
                 by_value.setdefault(self.value(block), []).append(block)
         return "; ".join(f"{', '.join(self._names(blocks))} = {value}" for value, blocks in by_value.items())
+
+    def note(self, block: int) -> str:
+        """What people should know of a block's rate: "fixed", "same as OUT02", or nothing."""
+        return "fixed" if isinstance(self.rules[block], Fixed) else self.value(block) if self.rules[block] else ""
 
     def value(self, block: int) -> str:
         """The right side of a block's rule: "search", "0.8", "start", "same as OUT02"."""
@@ -154,6 +190,11 @@ def by_lora(text: str, names: Sequence[str]) -> list[str]:
     return ["\n".join(each) for each in lines]
 
 
+def _parts(text: str) -> list[str]:
+    """The rules of a text, each as it is written."""
+    return [part for part in map(str.strip, re.split(r"[;\n]", text)) if part]
+
+
 def _settled(before: Sequence[Rule], said: Mapping[int, Rule]) -> Iterator[Rule]:
     """All rules, where blocks are the same as the first one of those that share their rate, or fixed if that one is."""
     groups: dict[object, int] = {}  # the first block of each
@@ -183,7 +224,8 @@ def _read(part: str, architecture: Architecture) -> tuple[list[int], Rule]:
     if not has_value or not words or not left.strip():
         names = architecture.blocks
         raise ValueError(
-            f"Block rules: {_quoted(part)}: expected blocks, '=' and what becomes of them, such as {names[1]}-{names[3]} = 0."
+            f"Block rules: {_quoted(part)}: expected blocks, '=' and what becomes of them, such as {names[1]}-{names[3]} = 0; "
+            f"or, in front of all other rules, one of {', '.join(PRESETS)}."
         )
     blocks = [block for word in left.split(",") for block in _blocks(word, part, architecture)]
     if words.lower() in (SEARCH, START):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ..loras.layout import LoraLayout
+from ..loras.rules import BlockRules
 from ..settings import SearchSettings
 from ..weights.block_weights import BlockWeights
-from ..weights.fields import Fields, read_json
+from ..weights.fields import Fields, read_json, wrong
 from ..weights.registry import shortened
 from .penalty_path import PenaltyPath, Solution
 
@@ -50,6 +51,7 @@ class SearchResult:
 
     ``samples``: draws used. ``seconds``: of the search alone. ``prediction``: eps, v, edm, x0 or flow.
     ``penalty_path``: of a method with a model of the loss, else None. ``notes``: what else there is to know, in sentences.
+    ``rules``: of each LoRA, which rates were fixed or tied; () for none at all.
     """
 
     block_weights: tuple[BlockWeights, ...]
@@ -60,6 +62,11 @@ class SearchResult:
     prediction: str
     penalty_path: PenaltyPath | None = None
     notes: tuple[str, ...] = ()
+    rules: tuple[BlockRules, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.rules:
+            object.__setattr__(self, "rules", tuple(BlockRules.none(weights.layout.architecture) for weights in self.block_weights))
 
     def path(self, points: int = 40) -> list[PathPoint]:
         """Block weights over a grid of penalties, from 0 to the one that switches all off.
@@ -91,6 +98,7 @@ class SearchResult:
             "seconds": self.seconds,
             "prediction": self.prediction,
             "notes": list(self.notes),
+            "rules": [rules.text() for rules in self.rules],
             "penalty_path": self.penalty_path.to_dict() if self.penalty_path is not None else None,
             "history": {
                 "loss": self.history.loss.tolist(),
@@ -123,7 +131,16 @@ class SearchResult:
             prediction=fields.text("prediction", 40),
             penalty_path=path,
             notes=fields.texts("notes") if fields.has("notes") else (),
+            rules=_rules(fields, weights) if fields.has("rules") else (),
         )
+
+
+def _rules(fields: Fields, weights: Sequence[BlockWeights]) -> tuple[BlockRules, ...]:
+    """Those of each LoRA; results of version 0.1.0 have none."""
+    texts = fields.texts("rules", 4000)
+    if len(texts) != len(weights):
+        raise wrong(fields.place("rules"), fields.list("rules"), f"a list of {len(weights)}")
+    return tuple(BlockRules.parse(text, each.layout.architecture) for text, each in zip(texts, weights))
 
 
 def _history(fields: Fields, shape: tuple[int, int]) -> History:

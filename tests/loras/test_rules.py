@@ -65,7 +65,7 @@ def test_ranges_and_sections_are_those_of_the_architecture():
 @pytest.mark.parametrize(
     "text, expected",
     [
-        ("IN00", "'IN00': expected blocks, '=' and what becomes of them, such as IN00-IN02 = 0."),
+        ("IN00", "'IN00': expected blocks, '=' and what becomes of them, such as IN00-IN02 = 0; or, in front of all other rules, one of everything searched,"),
         ("BASE = 1; IN00 = ", "'IN00 =': expected blocks"),
         (" = 0.5", "'= 0.5': expected blocks"),
         ("IN00 = off", "'IN00 = off': 'off' is no rule. Expected search, a number such as 0.5"),
