@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from ..architectures import TEXT_ENCODERS, Architecture
-from ..architectures.naming import ALL, block_named, blocks_named
+from ..architectures import ALL, TEXT_ENCODERS, Architecture, block_named, blocks_named
 from .errors import cut
 from .source import LoraSource
 
