@@ -21,6 +21,11 @@ def encode_caption(clip, caption: str, max_tokens: int = 0) -> tuple[Tensor, Ten
     return _encode(clip, tokens_of(clip, caption, max_tokens), max_tokens)
 
 
+def as_conditioning(context: Tensor, pooled: Tensor) -> list:
+    """CONDITIONING, as ComfyUI's nodes hand it on, of what :func:`encode_caption` gives."""
+    return [[context, {"pooled_output": pooled}]]
+
+
 def keep_loaded(clip, undo: Undo) -> None:
     """Until the end the CLIP encodes without having its text encoders loaded first, which could move other models out."""
     undo.put(vars(clip), "load_model", lambda *_, **__: clip.patcher)

@@ -18,6 +18,7 @@ TRAINING_OPTIONS = "APPL_SEARCH_TRAINING_OPTIONS"  # an appl_search.TrainingOpti
 BLOCK_RULES = "APPL_SEARCH_BLOCK_RULES"  # a text that appl_search.loras.rules.BlockRules reads
 SETTINGS = "APPL_SEARCH_SETTINGS"  # an appl_search.SearchSettings
 PREVIEWS = "APPL_SEARCH_PREVIEWS"  # an appl_search.PreviewSettings
+EXPLORATION = "APPL_SEARCH_EXPLORATION"  # an appl_search.exploring.exploration.Exploration
 LBW_MODEL = "LBW_MODEL"  # of ComfyUI-Inspire-Pack: {"blocks": {key: (patch, rate)}, "muted": [key, ...]}
 
 #: The format of strings before the user has chosen one.
