@@ -40,8 +40,7 @@ class Exploration:
     """``pictures``: with all blocks, without the LoRA, then block by block. ``compared_with``: one of COMPARED_WITH.
 
     ``weights``: what blocks were switched off from; blocks that do nothing here have the rate 0. ``settings``: of the
-    sampler. ``sampled``, ``found``: how many different pictures were made, and found on disk. Raises ValueError for another
-    ``compared_with``.
+    sampler. ``sampled``, ``found``: how many different pictures were made, and found on disk.
     """
 
     name: str
@@ -52,10 +51,6 @@ class Exploration:
     sampled: int
     found: int
     notes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.compared_with not in COMPARED_WITH:
-            raise ValueError(f"Block Explorer: compared_with is {self.compared_with!r}, expected one of {', '.join(COMPARED_WITH)}.")
 
     @cached_property
     def effects(self) -> tuple[Effect, ...]:

@@ -22,9 +22,9 @@ from ..host.signature import signature, versions
 from ..loras.source import LoraSource
 from ..settings import PreviewSettings
 from ..weights.block_weights import BlockWeights
-from .exploration import WHAT_FITS, Exploration, Shown
+from .exploration import COMPARED_WITH, WHAT_FITS, Exploration, Shown
 from .kept import KeptPictures
-from .variants import EACH_OFF, Variant, acting, variants
+from .variants import EACH_OFF, MODES, Variant, acting, variants
 
 log = logging.getLogger("appl_search")
 
@@ -40,7 +40,7 @@ class ExplorerTask:
     switched off from, any strength multiplied in. ``mode``: one of MODES. ``blocks``: which ones, by index; None for
     all that do anything. ``pictures``: prompts, sampler, seed and size. ``conditioning``: positive and negative
     CONDITIONING to use instead of the prompts, which need a CLIP; block BASE's text-encoder part is then not explored.
-    ``compared_with``: one of COMPARED_WITH.
+    ``compared_with``: one of COMPARED_WITH. Raises ValueError for another of the two.
     """
 
     models: Models
@@ -51,6 +51,11 @@ class ExplorerTask:
     blocks: Sequence[int] | None = None
     conditioning: tuple[list, list] | None = None
     compared_with: str = WHAT_FITS
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("mode", MODES), ("compared_with", COMPARED_WITH)):
+            if (value := getattr(self, name)) not in allowed:
+                raise ValueError(f"Block Explorer: {name} is {value!r}, expected one of {', '.join(allowed)}.")
 
 
 def explore(task: ExplorerTask, folder: Path, on_step: OnStep | None = None) -> Exploration:

@@ -33,9 +33,7 @@ class Variant:
 
 
 def variants(mode: str, blocks: Iterable[int]) -> list[Variant]:
-    """The variants of one of MODES, by block; the first two are always ALL and NONE. ValueError for another mode."""
-    if mode not in MODES:
-        raise ValueError(f"Block Explorer: mode is {mode!r}, expected one of {', '.join(MODES)}.")
+    """The variants of one of MODES, by block; the first two are always ALL and NONE."""
     kinds = [kind for kind, other in ((OFF, EACH_ALONE), (ALONE, EACH_OFF)) if mode != other]
     blocks = sorted(set(blocks))
     return [Variant(ALL), Variant(NONE), *(Variant(kind, block) for kind in kinds for block in blocks)]

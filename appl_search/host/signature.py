@@ -88,7 +88,7 @@ class _Digest:
     def _patcher(self, patcher) -> None:
         """A model: its weights as they were loaded, what is patched on them, and everything else that is on it."""
         model = patcher.model
-        self._say(f"{type(model).__name__} {getattr(model, 'manual_cast_dtype', None)}")
+        self._say(type(model).__name__)
         for key, (own, *patches) in patcher.get_key_patches().items():
             self._say(key)
             self._tensor(own[0])
