@@ -32,6 +32,11 @@ class Examples(Sequence):
         return (self[index] for index in range(len(self)))
 
     @property
+    def items(self) -> Sequence[int]:
+        """Which item of the training set each example is."""
+        return self._order
+
+    @property
     def shapes(self) -> list[Size]:
         """Of the latents. All versions of a picture have the same."""
         return [example.latent.shape for example in self]

@@ -1,0 +1,79 @@
+"""Whether what a search found is better than what everybody can have without one, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .comparison import Candidate, Comparison
+
+BETTER, SAME, WORSE = "better", "same", "worse"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``kind``: better, same or worse. ``key``, ``values``: the sentence of ``SENTENCES`` and what fills it. ``instead``: the simpler choice to use, where the search brought nothing."""
+
+    kind: str
+    key: str
+    values: Mapping[str, str | int]
+    instead: Candidate | None
+
+    @property
+    def text(self) -> str:
+        where = PICTURES[self.values["where"]].format_map(self.values)
+        return SENTENCES[self.key].format_map({**self.values, "where": where})
+
+
+SENTENCES = {
+    "better": "Better than {other} by {percent}% ± {error}% {where}.",
+    "same": "Not better than {other} ({percent}% ± {error}% {where}): use that.",
+    "worse": "Worse than {other} by {percent}% ± {error}% {where}: use that.",
+}
+#: What the comparison was made on; "where" in the sentences.
+PICTURES = {
+    "held out": "on {pictures} pictures that the search has not seen",
+    "held out, one": "on a picture that the search has not seen",
+    "in turn": "on {pictures} pictures, each by a search without it",
+    "searched": "on the {pictures} pictures that were searched on, with other noise",
+    "searched, one": "on the one picture that was searched on, with other noise: it says nothing of other pictures",
+    "given": "on {pictures} pictures",
+    "given, one": "on one picture",
+}
+
+
+def verdict(comparison: Comparison) -> Verdict:
+    """Of the first candidate against the others.
+
+    It is better where the whole intervals of its differences to all others are on its side. Else the other that it may be
+    worse than, or is worse than, is named: the lowest loss of those.
+    """
+    difference, error = comparison.difference[:, 0].tolist(), comparison.error[:, 0].tolist()  # others above the first
+    others = range(1, len(comparison.candidates))
+    worse = [other for other in others if difference[other] + error[other] < 0]
+    same = [other for other in others if difference[other] - error[other] <= 0]
+    doubtful = worse or same
+    kind = WORSE if worse else SAME if same else BETTER
+    nearest = min(doubtful or others, key=lambda other: difference[other])
+    loss = float(comparison.losses[nearest])
+    sign = -1 if kind == WORSE else 1
+    values = {
+        "other": comparison.candidates[nearest].name,
+        "percent": f"{sign * 100 * difference[nearest] / loss:.1f}",
+        "error": f"{100 * error[nearest] / loss:.1f}",
+        "pictures": comparison.pictures,
+        "where": _where(comparison),
+    }
+    return Verdict(kind, kind, values, comparison.candidates[nearest] if kind != BETTER else None)
+
+
+def _where(comparison: Comparison) -> str:
+    single = f"{comparison.seen}, one"
+    return single if comparison.pictures == 1 and single in PICTURES else comparison.seen
+
+
+def strengths_in_words(strengths: Sequence[float]) -> str:
+    """Strengths of the LoRAs, for the name of a candidate."""
+    if len(strengths) == 1:
+        return f"strength {strengths[0]:.2f}"
+    return f"strengths {', '.join(f'{strength:.2f}' for strength in strengths)}"
