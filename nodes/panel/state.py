@@ -88,7 +88,7 @@ def verdict(result: SearchResult) -> Json | None:
     return {
         "text": said.text,
         "kind": said.kind,
-        "words": {"key": said.key, "values": dict(said.values)},
+        "words": {"key": said.kind, "values": dict(said.values)},
         "rows": [
             {"name": each.name, "loss": significant(loss), "change": significant(above / found), "error": significant(error / found)}
             for each, loss, above, error in rows
