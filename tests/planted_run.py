@@ -88,6 +88,9 @@ class _Pictures(Sequence):
     def __getitem__(self, index: int):
         return SimpleNamespace(name=f"picture {index}")
 
+    def read_ahead(self, samples: Sequence[tuple[int, int]]) -> None:
+        """There is nothing to read."""
+
 
 def searched(evaluator: PlantedEvaluator, settings: SearchSettings) -> SearchResult:
     """What a whole search in this world ends with."""

@@ -20,7 +20,7 @@ FLOORS = (
     ("appl_search.weights",),
     ("appl_search.loras",),
     ("appl_search.architectures", "appl_search.images"),
-    ("appl_search.settings", "appl_search.whole_files"),
+    ("appl_search.settings", "appl_search.whole_files", "appl_search.digests"),
 )
 #: The public names, and the way in from a shell: they may import any floor.
 DOORS = ("", "appl_search", "appl_search.__main__")
