@@ -5,6 +5,7 @@ from .nodes.bake import SaveBakedLora
 from .nodes.block_rules import MakeBlockRules
 from .nodes.demo import TinySDXL
 from .nodes.figures import PlotBlockWeights, SaveReport
+from .nodes.hooks import BlockWeightsToHooks
 from .nodes.load_lora import LoadLearnableLora
 from .nodes.look_at_lora import LookAtLora
 from .nodes.noise_and_loss import NoiseAndLoss
@@ -31,6 +32,7 @@ NODE_CLASS_MAPPINGS = {
     "ApplSearchToString": BlockWeightsToString,
     "ApplSearchApply": ApplyBlockWeights,
     "ApplSearchToLBW": BlockWeightsToLBW,
+    "ApplSearchToHooks": BlockWeightsToHooks,
     "ApplSearchBake": SaveBakedLora,
     "ApplSearchSaveResult": SaveResult,
     "ApplSearchLoadResult": LoadResult,
@@ -54,6 +56,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ApplSearchToString": "Block Weights to String",
     "ApplSearchApply": "Apply Block Weights",
     "ApplSearchToLBW": "Block Weights to LBW_MODEL",
+    "ApplSearchToHooks": "Block Weights to HOOKS",
     "ApplSearchBake": "Save LoRA with Block Weights",
     "ApplSearchSaveResult": "Save Block Weights",
     "ApplSearchLoadResult": "Load Block Weights",
