@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from appl_search import demo
+from appl_search.architectures.sdxl import SDXL
 from tests.end_to_end import camera
 from tests.end_to_end.chromium import ComfyPage
 from tests.end_to_end.comfy_client import ComfyClient, RunFailed
@@ -110,9 +112,38 @@ def test_hooks_on_the_positive_prompt_give_the_picture_of_the_models_own_patches
     assert np.abs(hooks - patches).max() <= 2
 
 
+def test_a_stack_is_searched_with_one_strength_and_the_found_one_goes_into_a_stack(client: ComfyClient, comfy: ComfyServer, loras_folder: Path):
+    """From strengths that are saved, by way of a stack, to a search and to another stack."""
+    for name, path in demo.lora_paths().items():
+        shutil.copy(path, loras_folder / f"stacked {name}.safetensors")
+    results = comfy.output_folder / "block_weights"
+    results.mkdir(parents=True, exist_ok=True)
+    paths = [loras_folder / f"stacked {name}.safetensors" for name in demo.lora_paths()]
+    saved = result_for(*((path, dict.fromkeys(SDXL.blocks, 0.75)) for path in paths))
+    (results / "stack.json").write_text(saved.to_json(), encoding="utf-8")
+    search = {"model": ["4", 0], "clip": ["4", 1], "vae": ["1", 2], "training_images": ["1", 3], **WIDGETS}
+    prompt = {
+        "1": {"class_type": "ApplSearchTinySDXL", "inputs": {}},
+        "2": {"class_type": "ApplSearchLoadResult", "inputs": {"file": "stack.json"}},
+        "3": {"class_type": "ApplSearchToStack", "inputs": {"block_weights": ["2", 0]}},
+        "4": {"class_type": "ApplSearchLoadStack", "inputs": {"model": ["1", 0], "clip": ["1", 1], "lora_stack": ["3", 0], "block_rules": ["5", 0]}},
+        "5": {"class_type": "ApplSearchBlockRules", "inputs": {"preset": "one rate for all", "rules": ""}},
+        "6": {"class_type": "ApplSearchRun", "inputs": search},
+        "7": {"class_type": "ApplSearchToStack", "inputs": {"block_weights": ["6", 2], "lora_stack": ["3", 0]}},
+    }
+    run = client.queue(prompt).succeed(PATIENCE)
+    names = [path.name for path in paths]
+    assert run.outputs["3"]["text"] == [f"{name}: 0.75, text encoders 0.75" for name in names]
+    assert run.outputs["7"]["warnings"] == [] and [line.split(":")[0] for line in run.outputs["7"]["text"]] == names
+    (state,) = run.outputs["6"]["appl_search"]
+    for lora, line in zip(state["loras"], run.outputs["7"]["text"]):
+        (rate,) = {rate for rate, keys in zip(lora["rates"], lora["keys"]) if keys}
+        assert float(line.split()[2].rstrip(",")) == pytest.approx(rate, abs=1e-4) != 0.75
+
+
 def test_the_nodes_in_the_page(canvas_page: ComfyPage, pictures: Path):
     canvas_page.load_without_search(of_nodes_to_choose_with())
     assert canvas_page.errors == []
     with camera.clear_view(canvas_page):
-        for node in ("ApplSearchBlockRules", "ApplSearchToHooks"):
+        for node in ("ApplSearchBlockRules", "ApplSearchToHooks", "ApplSearchToStack", "ApplSearchLoadStack"):
             camera.help_picture(canvas_page, pictures, node, [node])
