@@ -18,6 +18,8 @@ TRAINING_OPTIONS = "APPL_SEARCH_TRAINING_OPTIONS"  # an appl_search.TrainingOpti
 BLOCK_RULES = "APPL_SEARCH_BLOCK_RULES"  # a text that appl_search.loras.rules.BlockRules reads
 SETTINGS = "APPL_SEARCH_SETTINGS"  # an appl_search.SearchSettings
 PREVIEWS = "APPL_SEARCH_PREVIEWS"  # an appl_search.PreviewSettings
+HOOKS = "HOOKS"  # a comfy.hooks.HookGroup
+LORA_STACK = "LORA_STACK"  # of several packs: [(name in the loras folders, strength of the U-Net, of the text encoders), ...]
 LBW_MODEL = "LBW_MODEL"  # of ComfyUI-Inspire-Pack: {"blocks": {key: (patch, rate)}, "muted": [key, ...]}
 
 #: The format of strings before the user has chosen one.

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from appl_search import demo
+from appl_search.architectures.sdxl import SDXL
 from tests.end_to_end import camera
 from tests.end_to_end.chromium import ComfyPage
 from tests.end_to_end.comfy_client import ComfyClient, RunFailed
 from tests.end_to_end.comfy_server import ComfyServer
 from tests.end_to_end.demo_graph import of_nodes_to_choose_with
+from tests.nodes.results import result_for
 
 PATIENCE = 300.0
 WIDGETS = {"method": "gauss-newton", "samples": 16, "penalty": 1e-4, "seed": 0}
@@ -53,9 +59,91 @@ def test_a_rule_that_cannot_be_read_stops_at_its_node(client: ComfyClient):
     assert "'off' is no rule. Expected search, a number such as 0.5" in str(failed.value)
 
 
+def pictured(client: ComfyClient, comfy: ComfyServer, more: dict[str, Any], model: list, positive: list) -> Image.Image:
+    """A picture of the tiny SDXL (node 1) after a few steps; ids from 30 are taken."""
+    size = {"width": 128, "height": 128, "batch_size": 1}
+    sampler = {"seed": 1, "steps": 4, "cfg": 1.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0}
+    prompt = {
+        "1": {"class_type": "ApplSearchTinySDXL", "inputs": {}},
+        **more,
+        "30": {"class_type": "EmptyLatentImage", "inputs": size},
+        "31": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["1", 1], "text": "blurred"}},
+        "32": {"class_type": "KSampler", "inputs": {"model": model, "positive": positive, "negative": ["31", 0], "latent_image": ["30", 0], **sampler}},
+        "33": {"class_type": "VAEDecode", "inputs": {"samples": ["32", 0], "vae": ["1", 2]}},
+        "34": {"class_type": "SaveImage", "inputs": {"images": ["33", 0], "filename_prefix": "hooks"}},
+    }
+    (image,) = client.queue(prompt).succeed(PATIENCE).outputs["34"]["images"]
+    return Image.open(comfy.output_folder / image["subfolder"] / image["filename"]).convert("RGB")
+
+
+def test_hooks_on_the_positive_prompt_give_the_picture_of_the_models_own_patches(client: ComfyClient, comfy: ComfyServer):
+    """At cfg 1 the negative prompt has no say, so there both must be the same; by ComfyUI's own hook nodes."""
+    known = comfy.get_json("/object_info")
+    assert "ConditioningSetProperties" in known and "SetClipHooks" in known
+    results = comfy.output_folder / "block_weights"
+    results.mkdir(parents=True, exist_ok=True)
+    rates = {"BASE": 1.5, "IN01": 0.0, "IN04": 1.2, "MID": -0.5, "OUT00": 1.3, "OUT03": 0.4}
+    found = result_for(*((path, rates) for path in demo.lora_paths().values()))
+    (results / "hooks.json").write_text(found.to_json(), encoding="utf-8")
+    loaded = {"2": {"class_type": "ApplSearchLoadResult", "inputs": {"file": "hooks.json"}}}
+    widgets = {"strength_model": 1.0, "strength_clip": 1.0}
+
+    def prompt(clip: list) -> dict[str, Any]:
+        return {"class_type": "CLIPTextEncode", "inputs": {"clip": clip, "text": "a zibby"}}
+
+    hooked = {
+        **loaded,
+        "3": {"class_type": "ApplSearchToHooks", "inputs": {"block_weights": ["2", 0], "model": ["1", 0], "clip": ["1", 1], **widgets}},
+        "4": {"class_type": "SetClipHooks", "inputs": {"clip": ["1", 1], "hooks": ["3", 0], "apply_to_conds": True, "schedule_clip": False}},
+        "5": prompt(["4", 0]),
+    }
+    applied: dict[str, Any] = dict(loaded)
+    model, clip = ["1", 0], ["1", 1]
+    for number, name in enumerate(demo.lora_paths(), 6):
+        inputs = {"model": model, "clip": clip, "lora_name": f"[demo] {name}", "block_weights": ["2", 0], "text": "", "format": "auto", **widgets}
+        applied[str(number)] = {"class_type": "ApplSearchApply", "inputs": inputs}
+        model, clip = [str(number), 0], [str(number), 1]
+    applied["5"] = prompt(clip)
+    plain = {"5": prompt(["1", 1])}
+    hooks, patches, nothing = (
+        np.asarray(pictured(client, comfy, nodes, of, ["5", 0])).astype(int) for nodes, of in ((hooked, ["1", 0]), (applied, model), (plain, ["1", 0]))
+    )
+    assert np.abs(patches - nothing).mean() > 5
+    assert np.abs(hooks - patches).max() <= 2
+
+
+def test_a_stack_is_searched_with_one_strength_and_the_found_one_goes_into_a_stack(client: ComfyClient, comfy: ComfyServer, loras_folder: Path):
+    """From strengths that are saved, by way of a stack, to a search and to another stack."""
+    for name, path in demo.lora_paths().items():
+        shutil.copy(path, loras_folder / f"stacked {name}.safetensors")
+    results = comfy.output_folder / "block_weights"
+    results.mkdir(parents=True, exist_ok=True)
+    paths = [loras_folder / f"stacked {name}.safetensors" for name in demo.lora_paths()]
+    saved = result_for(*((path, dict.fromkeys(SDXL.blocks, 0.75)) for path in paths))
+    (results / "stack.json").write_text(saved.to_json(), encoding="utf-8")
+    search = {"model": ["4", 0], "clip": ["4", 1], "vae": ["1", 2], "training_images": ["1", 3], **WIDGETS}
+    prompt = {
+        "1": {"class_type": "ApplSearchTinySDXL", "inputs": {}},
+        "2": {"class_type": "ApplSearchLoadResult", "inputs": {"file": "stack.json"}},
+        "3": {"class_type": "ApplSearchToStack", "inputs": {"block_weights": ["2", 0]}},
+        "4": {"class_type": "ApplSearchLoadStack", "inputs": {"model": ["1", 0], "clip": ["1", 1], "lora_stack": ["3", 0], "block_rules": ["5", 0]}},
+        "5": {"class_type": "ApplSearchBlockRules", "inputs": {"preset": "one rate for all", "rules": ""}},
+        "6": {"class_type": "ApplSearchRun", "inputs": search},
+        "7": {"class_type": "ApplSearchToStack", "inputs": {"block_weights": ["6", 2], "lora_stack": ["3", 0]}},
+    }
+    run = client.queue(prompt).succeed(PATIENCE)
+    names = [path.name for path in paths]
+    assert run.outputs["3"]["text"] == [f"{name}: 0.75, text encoders 0.75" for name in names]
+    assert run.outputs["7"]["warnings"] == [] and [line.split(":")[0] for line in run.outputs["7"]["text"]] == names
+    (state,) = run.outputs["6"]["appl_search"]
+    for lora, line in zip(state["loras"], run.outputs["7"]["text"]):
+        (rate,) = {rate for rate, keys in zip(lora["rates"], lora["keys"]) if keys}
+        assert float(line.split()[2].rstrip(",")) == pytest.approx(rate, abs=1e-4) != 0.75
+
+
 def test_the_nodes_in_the_page(canvas_page: ComfyPage, pictures: Path):
     canvas_page.load_without_search(of_nodes_to_choose_with())
     assert canvas_page.errors == []
     with camera.clear_view(canvas_page):
-        for node in ("ApplSearchBlockRules",):
+        for node in ("ApplSearchBlockRules", "ApplSearchToHooks", "ApplSearchToStack", "ApplSearchLoadStack"):
             camera.help_picture(canvas_page, pictures, node, [node])
