@@ -10,6 +10,7 @@ from .nodes.hooks import BlockWeightsToHooks
 from .nodes.load_lora import LoadLearnableLora, LoadLearnableStack
 from .nodes.look_at_lora import LookAtLora
 from .nodes.noise_and_loss import NoiseAndLoss
+from .nodes.presets import LoadPreset, SavePreset
 from .nodes.previews import SearchPreviews
 from .nodes.results import LoadResult, SaveResult
 from .nodes.search import SearchBlockWeights
@@ -42,6 +43,8 @@ NODE_CLASS_MAPPINGS = {
     "ApplSearchBake": SaveBakedLora,
     "ApplSearchSaveResult": SaveResult,
     "ApplSearchLoadResult": LoadResult,
+    "ApplSearchSavePreset": SavePreset,
+    "ApplSearchLoadPreset": LoadPreset,
     "ApplSearchPlot": PlotBlockWeights,
     "ApplSearchReport": SaveReport,
     "ApplSearchLook": LookAtLora,
@@ -70,6 +73,8 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ApplSearchBake": "Save LoRA with Block Weights",
     "ApplSearchSaveResult": "Save Block Weights",
     "ApplSearchLoadResult": "Load Block Weights",
+    "ApplSearchSavePreset": "Save Block Weight Preset",
+    "ApplSearchLoadPreset": "Load Block Weight Preset",
     "ApplSearchPlot": "Plot Block Weights",
     "ApplSearchReport": "Block Weights Report",
     "ApplSearchLook": "Look at LoRA",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from tests.end_to_end.demo_graph import of_nodes_to_choose_with
 from tests.nodes.results import result_for
 
 PATIENCE = 300.0
+#: What is shown of them in the page is on their help pages.
+NODES = (
+    "ApplSearchBlockRules", "ApplSearchToHooks", "ApplSearchToStack", "ApplSearchLoadStack", "ApplSearchSavePreset", "ApplSearchLoadPreset",
+)  # fmt: skip
 WIDGETS = {"method": "gauss-newton", "samples": 16, "penalty": 1e-4, "seed": 0}
 
 
@@ -141,9 +146,63 @@ def test_a_stack_is_searched_with_one_strength_and_the_found_one_goes_into_a_sta
         assert float(line.split()[2].rstrip(",")) == pytest.approx(rate, abs=1e-4) != 0.75
 
 
-def test_the_nodes_in_the_page(canvas_page: ComfyPage, pictures: Path):
-    canvas_page.load_without_search(of_nodes_to_choose_with())
+@pytest.fixture
+def saved_preset(client: ComfyClient) -> tuple[str, str]:
+    """(name, string) of a preset in the user folder."""
+    name, string = "zibby in ink", "0,0.528,0.53,0.51,0.25,0.49,0.62,1,0,0,0.8,1"
+    inputs = {"string": f"{name}:{string}", "name": "", "place": "user folder", "replace": True}
+    client.queue({"1": {"class_type": "ApplSearchSavePreset", "inputs": inputs}}).succeed(PATIENCE)
+    return name, string
+
+
+def test_a_saved_preset_is_listed_and_loaded_by_its_name(client: ComfyClient, comfy: ComfyServer, saved_preset: tuple[str, str]):
+    name, string = saved_preset
+    info = comfy.get_json("/object_info/ApplSearchLoadPreset")["ApplSearchLoadPreset"]["input"]["required"]
+    assert name in info["preset"][0]
+    run = client.queue({"1": {"class_type": "ApplSearchLoadPreset", "inputs": {"preset": name}}}).succeed(PATIENCE)
+    assert run.outputs["1"]["text"][0] == string
+
+
+def test_inspires_own_loader_applies_a_preset_by_its_name_as_block_weights_are_applied(client: ComfyClient, comfy: ComfyServer, loras_folder: Path):
+    """Its file of presets is put back as it was."""
+    if "LoraLoaderBlockWeight //Inspire" not in comfy.get_json("/object_info"):
+        pytest.skip("INSPIRE_PATH is not set: set it to the folder of ComfyUI-Inspire-Pack.")
+    path = loras_folder / "preset style.safetensors"
+    shutil.copy(demo.lora_paths()["style"], path)
+    found = result_for((path, {"IN01": 0.0, "IN04": 1.25, "MID": -0.5, "OUT00": 0.75, "OUT03": 0.0, "OUT07": 1.5}))
+    results = comfy.output_folder / "block_weights"
+    results.mkdir(parents=True, exist_ok=True)
+    (results / "preset.json").write_text(found.to_json(), encoding="utf-8")
+    file = Path(os.environ["INSPIRE_PATH"]).expanduser() / "resources" / "lbw-preset.custom.txt"
+    before = file.read_bytes() if file.is_file() else None
+    loaded = {"2": {"class_type": "ApplSearchLoadResult", "inputs": {"file": "preset.json"}}}
+    prompt = {"5": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["1", 1], "text": "a zibby"}}}
+    try:
+        written = {"block_weights": ["2", 0], "lora": 1, "format": "inspire-preset", "digits": 3}
+        save = {"string": ["3", 0], "name": "from a search", "place": "Inspire Pack", "replace": True}
+        saved = {**loaded, "3": {"class_type": "ApplSearchToString", "inputs": written}, "4": {"class_type": "ApplSearchSavePreset", "inputs": save}}
+        client.queue(saved).succeed(PATIENCE)
+        if before is not None:
+            assert file.read_bytes().startswith(before)
+        named = {
+            "model": ["1", 0], "clip": ["1", 1], "category_filter": "All", "lora_name": path.name, "strength_model": 1.0, "strength_clip": 1.0,
+            "inverse": False, "seed": 0, "A": 4.0, "B": 1.0, "preset": "Preset", "block_vector": "from a search", "bypass": False,
+        }  # fmt: skip
+        by_name = pictured(client, comfy, {**prompt, "3": {"class_type": "LoraLoaderBlockWeight //Inspire", "inputs": named}}, ["3", 0], ["5", 0])
+    finally:
+        file.unlink(missing_ok=True) if before is None else file.write_bytes(before)
+    apply = {"model": ["1", 0], "lora_name": path.name, "strength_model": 1.0, "strength_clip": 1.0, "block_weights": ["2", 0], "text": "", "format": "auto"}
+    applied = pictured(client, comfy, {**loaded, **prompt, "3": {"class_type": "ApplSearchApply", "inputs": apply}}, ["3", 0], ["5", 0])
+    plain = pictured(client, comfy, prompt, ["1", 0], ["5", 0])
+    by_name, applied, plain = (np.asarray(picture).astype(int) for picture in (by_name, applied, plain))
+    assert np.abs(applied - plain).mean() > 5
+    assert np.abs(by_name - applied).max() <= 2
+
+
+def test_the_nodes_in_the_page(canvas_page: ComfyPage, pictures: Path, saved_preset: tuple[str, str]):
+    canvas_page.js("app.refreshComboInNodes()")  # the list of presets
+    canvas_page.load_without_search(of_nodes_to_choose_with(saved_preset[0]))
     assert canvas_page.errors == []
     with camera.clear_view(canvas_page):
-        for node in ("ApplSearchBlockRules", "ApplSearchToHooks", "ApplSearchToStack", "ApplSearchLoadStack"):
+        for node in NODES:
             camera.help_picture(canvas_page, pictures, node, [node])
