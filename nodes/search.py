@@ -21,7 +21,7 @@ from .panel import state as panel_state
 from .panel.preview_sheet import PreviewSheet, saved_sheet, sheet_path
 from .panel.running_search import RunningSearch, workflow_id
 from .support.common import BLOCK_WEIGHTS, CATEGORY, PREVIEWS, SETTINGS, TRAINING_IMAGES, Json, log, shown
-from .support.files import result_folder, save_result
+from .support.files import cache_folder, result_folder, save_result
 from .support.last_search import FinishedSearch, SearchInputs
 from .support.pins import pinned_to
 from .support.progress import Progress
@@ -115,7 +115,7 @@ class SearchBlockWeights:
             sheet = PreviewSheet(vae, model.model.latent_format, running.show_previews)
             task = Task(
                 models=Models(model=model, clip=clip, vae=vae), loras=sources, images=training_images, settings=settings,
-                previews=previews,
+                previews=previews, cache_folder=cache_folder(),
             )  # fmt: skip
             with _watched(settings.samples, unique_id, running, sheet) as on_event:
                 found, state, notes = _search(task, running, sheet, on_event)

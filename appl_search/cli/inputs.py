@@ -9,6 +9,7 @@ from typing import Any
 
 from ..demo import load_tiny_sdxl
 from ..gradients.task import Models, Task
+from ..images.cache import default_folder
 from ..images.folder import read_training_set
 from ..images.options import TrainingOptions
 from ..images.subset import CAPTION_EXTENSIONS
@@ -45,6 +46,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     images.add_argument("--caption-extension", nargs="+", default=list(CAPTION_EXTENSIONS), metavar="EXTENSION", help="of caption files (.txt .caption)")
     images.add_argument("--sub-folders", action=argparse.BooleanOptionalAction, default=True, help="pictures in folders of --images count, too")
     images.add_argument("--skip-broken", action="store_true", help="leave out pictures that cannot be read, instead of refusing them")
+    images.add_argument("--cache-folder", type=Path, default=default_folder(), metavar="FOLDER", help="where --disk-cache keeps what it keeps (%(default)s)")
     add_settings(parser, TrainingOptions, "what is done to training images and captions")
     add_settings(parser, SearchSettings, "settings of the search")
     length = parser.add_argument_group("length of the search, instead of --samples").add_mutually_exclusive_group()
@@ -62,7 +64,9 @@ def read_task(options: argparse.Namespace) -> Task:
     images = _images(options)
     settings = _settings(options, images)
     previews = _previews(options)
-    task = Task(models=Models(model=None), loras=loras, images=images, settings=settings, previews=previews)
+    task = Task(
+        models=Models(model=None), loras=loras, images=images, settings=settings, previews=previews, cache_folder=options.cache_folder
+    )
     return replace(task, models=_models(options))
 
 
@@ -98,6 +102,7 @@ def _images(options: argparse.Namespace) -> TrainingSet:
         "extensions": [f".{each.removeprefix('.')}" for each in options.caption_extension],
         "sub_folders": options.sub_folders,
         "skip_broken": options.skip_broken,
+        "cache_folder": options.cache_folder,
     }
     images = read_training_set(options.images, wanted, metadata=options.metadata, **more)
     if options.regularisation_images is not None:
