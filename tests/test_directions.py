@@ -16,6 +16,7 @@ FLOORS = (
     ("appl_search.searching", "appl_search.exploring"),
     ("appl_search.gradients",),
     ("appl_search.host",),
+    ("appl_search.comparing",),
     ("appl_search.weights",),
     ("appl_search.loras",),
     ("appl_search.architectures", "appl_search.images"),

@@ -12,6 +12,7 @@ from importlib import metadata
 import torch
 from PIL import Image
 
+from ..comparing.comparison import Comparison
 from ..exploring.exploration import Exploration
 from ..loras.rules import BlockRules
 from ..searching.result import SearchResult
@@ -50,6 +51,8 @@ def html_report(
     """
     names = ", ".join(weights.name for weights in result.block_weights)
     parts = [f"<h1>Block weights of {escape(names)}</h1>", f"<p>{escape(_how(result))}</p>"]
+    if result.verdict is not None:
+        parts.append(f"<p><strong>{escape(result.verdict.text)}</strong></p>{_comparison(result.comparison)}")
     shown = [_picture(caption, image) for caption, images in pictures.items() for image in images]
     if shown:
         parts.append(f'<h2>Pictures</h2><div class="pictures">{"".join(shown)}</div>')
@@ -73,6 +76,16 @@ def _how(result: SearchResult) -> str:
         f"{result.settings.method}, {result.samples} samples in {len(result.history.loss)} steps and {result.seconds:.0f} s, "
         f"penalty {result.settings.penalty:g}, seed {result.settings.seed}."
     )
+
+
+def _comparison(comparison: Comparison) -> str:
+    rows = "".join(
+        f'<tr><th>{escape(candidate.name)}</th><td class="number">{loss:.5f}</td><td>{f"{above:+.5f} ± {error:.5f}" if number else ""}</td></tr>'
+        for number, (candidate, loss, above, error) in enumerate(
+            zip(comparison.candidates, comparison.losses.tolist(), comparison.difference[:, 0].tolist(), comparison.error[:, 0].tolist())
+        )
+    )
+    return f"<table><tr><th></th><th>loss</th><th>above what was found</th></tr>{rows}</table>"
 
 
 def _figures(result: SearchResult) -> list[str]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..comparing.comparison import Comparison
+from ..comparing.verdict import Verdict, verdict
 from ..loras.layout import LoraLayout
 from ..loras.rules import BlockRules
 from ..settings import SearchSettings
@@ -51,6 +53,8 @@ class SearchResult:
 
     ``samples``: draws used. ``seconds``: of the search alone. ``prediction``: eps, v, edm, x0 or flow.
     ``penalty_path``: of a method with a model of the loss, else None. ``notes``: what else there is to know, in sentences.
+    ``comparison``: of what was found with what everybody can have without a search; None where it was not made, and for
+    other penalties than the search's.
     ``rules``: of each LoRA, which rates were fixed or tied; () for none at all.
     """
 
@@ -62,6 +66,7 @@ class SearchResult:
     prediction: str
     penalty_path: PenaltyPath | None = None
     notes: tuple[str, ...] = ()
+    comparison: Comparison | None = None
     rules: tuple[BlockRules, ...] = ()
 
     def __post_init__(self) -> None:
@@ -82,7 +87,12 @@ class SearchResult:
         if self.penalty_path is None:
             raise ValueError(f"A search by {self.settings.method} has no path of penalties. Use the method gauss-newton.")
         weights = self._weights(self.penalty_path.at(penalty))
-        return replace(self, block_weights=weights, settings=replace(self.settings, penalty=penalty))
+        return replace(self, block_weights=weights, settings=replace(self.settings, penalty=penalty), comparison=None)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether what was found is better than what everybody can have; None without a comparison."""
+        return verdict(self.comparison) if self.comparison is not None else None
 
     def _weights(self, solution: Solution) -> tuple[BlockWeights, ...]:
         layouts = [weights.layout for weights in self.block_weights]
@@ -98,6 +108,7 @@ class SearchResult:
             "seconds": self.seconds,
             "prediction": self.prediction,
             "notes": list(self.notes),
+            "comparison": self.comparison.to_dict() if self.comparison is not None else None,
             "rules": [rules.text() for rules in self.rules],
             "penalty_path": self.penalty_path.to_dict() if self.penalty_path is not None else None,
             "history": {
@@ -131,6 +142,7 @@ class SearchResult:
             prediction=fields.text("prediction", 40),
             penalty_path=path,
             notes=fields.texts("notes") if fields.has("notes") else (),
+            comparison=Comparison.from_fields(fields.object("comparison")) if fields.has("comparison") else None,
             rules=_rules(fields, weights) if fields.has("rules") else (),
         )
 

@@ -13,7 +13,8 @@ def summary(result: SearchResult) -> str:
     settings = result.settings
     steps = len(result.history.loss)
     head = f"{settings.method}: {result.samples} samples in {steps} steps and {result.seconds:.0f} s, penalty {settings.penalty:g}, seed {settings.seed}"
-    return "\n\n".join([head, *map(_paragraph, result.block_weights, result.rules), *result.notes])
+    verdict = [result.verdict.text] if result.verdict is not None else []
+    return "\n\n".join([head, *verdict, *map(_paragraph, result.block_weights, result.rules), *result.notes])
 
 
 def table(weights: BlockWeights) -> list[list]:
