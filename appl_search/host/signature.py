@@ -17,6 +17,7 @@ import comfy.sd
 import torch
 from torch import Tensor, nn
 
+from ..digests import bytes_of
 from .naming import name_of
 
 #: Tensors of up to so many elements count as a whole; of larger ones so many pieces of so many elements.
@@ -118,7 +119,7 @@ class _Digest:
         if len(flat) > _WHOLE:
             last = len(flat) - _PIECE
             flat = torch.cat([flat[start : start + _PIECE] for start in range(0, last + 1, last // (_PIECES - 1))])
-        self._digest.update(flat.cpu().contiguous().view(torch.uint8).numpy().tobytes() if len(flat) else b"")
+        self._digest.update(bytes_of(flat))
 
     def _say(self, text: str) -> None:
         self._digest.update(f"{text}\n".encode("utf-8", "replace"))
