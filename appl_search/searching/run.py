@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..gradients.batch import Gradients
-from ..gradients.check import check_gradient
+from ..gradients.check import check_gradient, heeds_a_negative
 from ..gradients.draws import CHECK, VALIDATION, Draw, Draws, RecordedDraws
 from ..gradients.evaluator import Evaluator, opened
 from ..gradients.task import Task
@@ -27,6 +27,10 @@ from .validation import best_of
 
 #: How far predictions of the same model may be from each other, as a part of them: on another device, say.
 _SAME_MODEL = 3e-3
+_NO_NEGATIVE = (
+    "A patch on the MODEL lets the negative prompt change what the positive one predicts (as Normalized Attention Guidance does). "
+    "A search has no negative, so what was found is for the model without that."
+)
 
 
 @contextmanager
@@ -74,6 +78,8 @@ class Run(Iterator[Event]):
             raise StopIteration
         if self.task.settings.check_gradient and not self._checked:
             check_gradient(self._evaluator, self._check_draw())
+            if heeds_a_negative(self._evaluator, self._check_draw()):
+                self._evaluator.notes.append(_NO_NEGATIVE)
             self._checked = True
         at = self._rates.all_rates(self._method.parameters)
         self._pictures.at(self._record.samples, at)
@@ -100,14 +106,18 @@ class Run(Iterator[Event]):
 
     def result(self) -> SearchResult:
         """What was found so far."""
-        return self._record.result(self._method.solution())
+        return self._result(self._method.solution())
 
     def finish(self) -> SearchResult:
         """What the search ends with: the method's solution, or a candidate that is better on fresh draws."""
         found = self._best()
-        result = self._record.result(found)
+        result = self._result(found)
         self._pictures.last(result.samples, self._rates.all_rates(found))
         return result
+
+    def _result(self, parameters: Tensor) -> SearchResult:
+        result = self._record.result(parameters)
+        return replace(result, notes=(*result.notes, *self._evaluator.notes))
 
     def state_dict(self) -> dict:
         """Plain tensors and numbers, from which another run of the same task goes on. Between two steps only."""
