@@ -14,7 +14,8 @@ from appl_search.gradients import evaluator
 from tests import adapters, oracle
 from tests.stand_in_device import DEVICE, StandInDevice, put_on_device
 
-SETTINGS = SearchSettings(samples=4, batch_size=2, validation=2)
+SETTINGS = SearchSettings(samples=4, batch_size=2, validation=2, comparison=2)
+ONE_SAMPLE = SearchSettings(method="adamw", samples=1, validation=0, comparison=0, check_gradient=False)
 SOURCES = [LoraSource(oracle.LORA_A), LoraSource(oracle.LORA_B)]
 
 
@@ -47,7 +48,7 @@ def test_a_search_on_a_device_without_fp64(method, model):
 @pytest.mark.parametrize("kind, layer", adapters.CASES)
 def test_every_adapter_on_a_device_without_fp64(kind, layer, model, tmp_path):
     save_file(adapters.tensors(kind, layer), tmp_path / "one.safetensors")
-    on_the_device(model, [LoraSource(tmp_path / "one.safetensors")], SearchSettings(method="adamw", samples=1, validation=0, check_gradient=False))
+    on_the_device(model, [LoraSource(tmp_path / "one.safetensors")], ONE_SAMPLE)
 
 
 def test_text_encoders_and_pictures_on_a_device_without_fp64():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -19,3 +20,8 @@ class Gradients:
     losses: Tensor
     gradients: Tensor
     probes: Tensor
+
+    def of(self, rows: Sequence[int]) -> Gradients:
+        """These examples alone, given in ascending order."""
+        rows = list(rows)
+        return Gradients(self.losses[rows], self.gradients[rows], self.probes[[row for row in rows if row < len(self.probes)]])

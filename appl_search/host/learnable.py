@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 from ..loras.source import LoraSource, told_apart
 from .lora_loading import LoadedLora
@@ -31,11 +30,14 @@ class LearnableRate(float):
         return self
 
 
-def add_learnable(model, clip, lora: LoadedLora, rate: float):
-    """MODEL and CLIP with a LoRA that a search will find; until then it acts at strength ``rate``, where the search starts."""
-    source = replace(lora.source.loaded(), start=dict.fromkeys(lora.layout.architecture.blocks, rate))
-    learnable = LearnableRate(rate, source, next(_loading_order))
-    return add_patches(model, clip, lora.patches, lambda _: learnable)
+def add_learnable(model, clip, lora: LoadedLora):
+    """MODEL and CLIP with a LoRA that a search will find; until then it acts as where the search starts.
+
+    That is what the LoRA's source says: its fixed rates, and a start for each other block.
+    """
+    architecture, source, order = lora.layout.architecture, lora.source.loaded(), next(_loading_order)
+    rates = [LearnableRate((source.start | source.fixed)[name], source, order) for name in architecture.blocks]
+    return add_patches(model, clip, lora.patches, lambda key: rates[architecture.block_of_key(key)])
 
 
 def split_learnable(model, clip):

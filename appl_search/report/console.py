@@ -11,7 +11,7 @@ from tqdm import tqdm
 from ..loras.layout import LoraLayout
 from ..searching.events import Event
 from ..searching.result import SearchResult
-from .tables import table
+from .tables import comparison_table, table
 
 SECONDS_BETWEEN_TABLES = 30.0
 _CELL = 7  # characters of a rate
@@ -55,8 +55,10 @@ class SearchConsole(ConsoleProgress):
         """How the search went, and the rates of each of its LoRAs."""
         settings = result.settings
         print(f"\n{settings.method}: {result.samples} samples in {len(result.history.loss)} steps and {result.seconds:.0f} s")
-        for weights in result.block_weights:
-            print(f"\n{weights.name}:", *table(weights), sep="\n")
+        for weights, rules in zip(result.block_weights, result.rules):
+            print(f"\n{weights.name}:", *table(weights, rules), sep="\n")
+        if result.verdict is not None:
+            print(f"\n{result.verdict.text}", *comparison_table(result.comparison), sep="\n")
         for note in result.notes:
             print(f"\n{note}")
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from ..comparing.comparison import Comparison
+from ..comparing.verdict import Verdict, verdict
 from ..loras.layout import LoraLayout
+from ..loras.rules import BlockRules
 from ..settings import SearchSettings
 from ..weights.block_weights import BlockWeights
-from ..weights.fields import Fields, read_json
+from ..weights.fields import Fields, read_json, wrong
 from ..weights.registry import shortened
 from .penalty_path import PenaltyPath, Solution
 
@@ -50,6 +53,9 @@ class SearchResult:
 
     ``samples``: draws used. ``seconds``: of the search alone. ``prediction``: eps, v, edm, x0 or flow.
     ``penalty_path``: of a method with a model of the loss, else None. ``notes``: what else there is to know, in sentences.
+    ``comparison``: of what was found with what everybody can have without a search; None where it was not made, and for
+    other penalties than the search's.
+    ``rules``: of each LoRA, which rates were fixed or tied; () for none at all.
     """
 
     block_weights: tuple[BlockWeights, ...]
@@ -60,6 +66,12 @@ class SearchResult:
     prediction: str
     penalty_path: PenaltyPath | None = None
     notes: tuple[str, ...] = ()
+    comparison: Comparison | None = None
+    rules: tuple[BlockRules, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.rules:
+            object.__setattr__(self, "rules", tuple(BlockRules.none(weights.layout.architecture) for weights in self.block_weights))
 
     def path(self, points: int = 40) -> list[PathPoint]:
         """Block weights over a grid of penalties, from 0 to the one that switches all off.
@@ -75,7 +87,12 @@ class SearchResult:
         if self.penalty_path is None:
             raise ValueError(f"A search by {self.settings.method} has no path of penalties. Use the method gauss-newton.")
         weights = self._weights(self.penalty_path.at(penalty))
-        return replace(self, block_weights=weights, settings=replace(self.settings, penalty=penalty))
+        return replace(self, block_weights=weights, settings=replace(self.settings, penalty=penalty), comparison=None)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether what was found is better than what everybody can have; None without a comparison."""
+        return verdict(self.comparison) if self.comparison is not None else None
 
     def _weights(self, solution: Solution) -> tuple[BlockWeights, ...]:
         layouts = [weights.layout for weights in self.block_weights]
@@ -91,6 +108,8 @@ class SearchResult:
             "seconds": self.seconds,
             "prediction": self.prediction,
             "notes": list(self.notes),
+            "comparison": self.comparison.to_dict() if self.comparison is not None else None,
+            "rules": [rules.text() for rules in self.rules],
             "penalty_path": self.penalty_path.to_dict() if self.penalty_path is not None else None,
             "history": {
                 "loss": self.history.loss.tolist(),
@@ -123,7 +142,17 @@ class SearchResult:
             prediction=fields.text("prediction", 40),
             penalty_path=path,
             notes=fields.texts("notes") if fields.has("notes") else (),
+            comparison=Comparison.from_fields(fields.object("comparison")) if fields.has("comparison") else None,
+            rules=_rules(fields, weights) if fields.has("rules") else (),
         )
+
+
+def _rules(fields: Fields, weights: Sequence[BlockWeights]) -> tuple[BlockRules, ...]:
+    """Those of each LoRA; results of version 0.1.0 have none."""
+    texts = fields.texts("rules", 4000)
+    if len(texts) != len(weights):
+        raise wrong(fields.place("rules"), fields.list("rules"), f"a list of {len(weights)}")
+    return tuple(BlockRules.parse(text, each.layout.architecture) for text, each in zip(texts, weights))
 
 
 def _history(fields: Fields, shape: tuple[int, int]) -> History:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -13,11 +13,16 @@ from torch import Tensor
 
 from ..gradients.batch import Gradients
 from ..gradients.check import check_gradient, heeds_a_negative
-from ..gradients.draws import CHECK, VALIDATION, Draw, Draws, RecordedDraws
+from ..gradients.draws import CHECK, SEARCH, SINGLE, VALIDATION, Draw, Draws, RecordedDraws
 from ..gradients.evaluator import Evaluator, opened
 from ..gradients.task import Task
 from . import methods
+from .best_single import best_single
 from .events import Event, SearchDiverged
+from .groups import Groups
+from .held_out import split
+from .judge import Judge
+from .penalty_path import PenaltyPath
 from .previews import Preview, Previewer
 from .record import Record
 from .result import SearchResult
@@ -30,6 +35,9 @@ _SAME_MODEL = 3e-3
 _NO_NEGATIVE = (
     "A patch on the MODEL lets the negative prompt change what the positive one predicts (as Normalized Attention Guidance does). "
     "A search has no negative, so what was found is for the model without that."
+)
+_PENALTY_NOT_CHOSEN = (
+    "The penalty is {penalty:g}, as given: choosing it takes the method gauss-newton, at least two images, and a comparison."
 )
 
 
@@ -59,14 +67,15 @@ class Run(Iterator[Event]):
         self.task, self.team = task, team
         settings, self._evaluator, self._rates = task.settings, evaluator, evaluator.rates
         self._method = methods.create(self._rates, settings)
+        self._split = split(task.images, evaluator.examples.items, settings, keeps_all=task.draws is not None)
         if task.draws is None:
-            self._draws = Draws(
-                evaluator.shapes, settings.samples, settings.batch_size, settings.seed, levels=settings.levels
-            )
+            self._draws = self._some_draws(SEARCH, settings.samples)
         else:
             recorded = itertools.islice(task.draws, settings.steps)
             self._draws = RecordedDraws(recorded, evaluator.timesteps, settings.seed)
         self._record = Record(self._rates, self._rates.layouts, settings, self._method, evaluator.prediction)
+        folds = self._split.folds if self._needs_folds else ()
+        self._groups = Groups(self._rates, settings, folds, len(evaluator.examples)) if self._method.has_model else None
         self._pictures = Previewer(evaluator, task.previews if team.is_main else (), on_preview)
         self._signature: Tensor | None = None
         self._checked = False
@@ -84,10 +93,13 @@ class Run(Iterator[Event]):
         at = self._rates.all_rates(self._method.parameters)
         self._pictures.at(self._record.samples, at)
         started = time.perf_counter()
-        batch = self._gradients(draw, at)
+        self._read_ahead()
+        batch = self._gradients(draw, at, self._method.probes(len(draw)))
         self._check_finite(batch, draw)
         penalty = self._penalty(at)
         self.is_between_steps = False
+        if self._groups is not None:
+            self._groups.add(self._method.parameters, batch, draw)
         self._method.step(batch)
         self._record.add(batch, penalty, time.perf_counter() - started)
         self._draws.advance()
@@ -109,11 +121,23 @@ class Run(Iterator[Event]):
         return self._result(self._method.solution())
 
     def finish(self) -> SearchResult:
-        """What the search ends with: the method's solution, or a candidate that is better on fresh draws."""
-        found = self._best()
-        result = self._result(found)
+        """What the search ends with: the method's solution, or a candidate that is better on fresh draws, and how good it is."""
+        settings, notes = self.task.settings, [self._split.note]
+        without_folds = (self._groups.without_folds() if self._groups is not None else None) or []
+        judge = self._judge()
+        if settings.choose_penalty and without_folds and settings.comparison:
+            settings = replace(settings, penalty=judge.penalty(self._method.model(), without_folds))
+            found = self._method.model().minimum(settings.penalty, self._method.parameters)
+        else:
+            found = self._best()
+            if settings.choose_penalty:
+                notes.append(_PENALTY_NOT_CHOSEN.format(penalty=settings.penalty))
+        result, comparison = replace(self._result(found), settings=settings), None
+        if settings.comparison and self.samples:
+            comparison, more = judge.comparison(found, self._best_single(), settings.penalty, without_folds)
+            notes += more
         self._pictures.last(result.samples, self._rates.all_rates(found))
-        return result
+        return replace(result, comparison=comparison, notes=(*result.notes, *filter(None, notes)))
 
     def _result(self, parameters: Tensor) -> SearchResult:
         result = self._record.result(parameters)
@@ -145,13 +169,47 @@ class Run(Iterator[Event]):
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
 
+    @property
+    def _needs_folds(self) -> bool:
+        settings = self.task.settings
+        return settings.comparison > 0 and (settings.choose_penalty or not self._split.held_out)
+
+    def _judge(self) -> Judge:
+        settings = self.task.settings
+        return Judge(
+            rates=self._rates,
+            settings=settings,
+            split=self._split,
+            shapes=self._evaluator.shapes,
+            losses=self._losses,
+            all_rates=self._record.all_rates,
+            samples=min(settings.comparison, self.samples),
+        )
+
+    def _best_single(self) -> Sequence[float]:
+        """The best single strength of each LoRA, by the method's model or else by some more samples."""
+        model, settings = self._method.model(), self.task.settings
+        if model is not None:
+            return PenaltyPath(model, self._rates.parameter_of, self._rates.constant).best_single().strengths
+        draws = self._some_draws(SINGLE, min(settings.comparison, self.samples))
+        return best_single(
+            self._rates, settings, draws,
+            lambda draw, parameters, probes: self._gradients(draw, self._rates.all_rates(parameters), probes),
+        )  # fmt: skip
+
+    def _some_draws(self, purpose: str, samples: int) -> Draws:
+        """Of the pictures that are searched."""
+        settings, shapes = self.task.settings, self._evaluator.shapes
+        return Draws(shapes, samples, settings.batch_size, settings.seed, purpose, settings.levels, self._split.searched)
+
     def _check_draw(self) -> Draw:
         """One picture with as much noise as half of the samples have, which no step sees."""
         draw = Draws(self._evaluator.shapes, 1, 1, self.task.settings.seed, CHECK, self.task.settings.levels).current()
         return replace(draw, levels=torch.full_like(draw.levels, 0.5))
 
     def _parts(self) -> dict:
-        return {"method": self._method, "draws": self._draws, "record": self._record, "previews": self._pictures}
+        parts = {"method": self._method, "draws": self._draws, "record": self._record, "previews": self._pictures}
+        return parts if self._groups is None else {**parts, "groups": self._groups}
 
     def _event(self, loss: float, penalty: float) -> Event:
         record, settings = self._record, self.task.settings
@@ -167,13 +225,16 @@ class Run(Iterator[Event]):
             result=self.result,
         )
 
-    def _gradients(self, draw: Draw, rates: Tensor) -> Gradients:
-        probes = self._method.probes(len(draw))
-
+    def _gradients(self, draw: Draw, rates: Tensor, probes: int) -> Gradients:
         def compute(part: Draw, rows: list[int]) -> Gradients:
             return self._evaluator.gradients(part, rates, sum(row < probes for row in rows))
 
         return self._shared_out(draw, compute)
+
+    def _read_ahead(self) -> None:
+        """What this process needs of the next batch comes from the disk while this batch is computed."""
+        coming = self._draws.coming()
+        self._evaluator.examples.read_ahead([coming[row] for row in self.team.mine(len(coming))])
 
     def _losses(self, draw: Draw, rates: Tensor) -> Tensor:
         def compute(part: Draw, rows: list[int]) -> Gradients:
@@ -196,10 +257,10 @@ class Run(Iterator[Event]):
         return self._rates.penalty(rates, self.task.settings.negative_penalty)
 
     def _best(self) -> Tensor:
-        settings, evaluator = self.task.settings, self._evaluator
+        settings = self.task.settings
         return best_of(
             [self._method.solution(), *self._method.candidates()],
-            Draws(evaluator.shapes, settings.validation, settings.batch_size, settings.seed, VALIDATION, settings.levels),
+            self._some_draws(VALIDATION, settings.validation),
             lambda draw, parameters: self._losses(draw, self._rates.all_rates(parameters)),
             lambda parameters: settings.penalty * self._penalty(self._rates.all_rates(parameters)),
         )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ...appl_search import BlockWeights, SearchResult
 from ...appl_search.architectures import Architecture
 from ...appl_search.loras.layout import LoraLayout
+from ...appl_search.loras.rules import BlockRules, Fixed, SameAs
 from ...appl_search.report.curves import running_mean
 from ...appl_search.weights.block_weights import layout_from_fields
 from ...appl_search.weights.fields import Fields, finite
@@ -18,14 +19,16 @@ CURVE_POINTS = 240
 PATH_POINTS = 40
 
 
-def lora(layout: LoraLayout) -> Json:
-    """Which LoRA it is, and how many of its keys each block has."""
+def lora(layout: LoraLayout, rules: BlockRules) -> Json:
+    """Which LoRA it is, how many of its keys each block has, which rates are fixed, and which block each other's is tied to."""
     return {
         "name": layout.name,
         "sha256": layout.sha256,
         "architecture": layout.architecture.name,
         "groups": dict(layout.groups),
         "keys": list(layout.keys),
+        "fixed": [isinstance(rule, Fixed) for rule in rules.rules],
+        "same_as": [rule.block if isinstance(rule, SameAs) else None for rule in rules.rules],
     }
 
 
@@ -50,7 +53,9 @@ def of_result(result: SearchResult, file: str | None, previews: Json | None = No
         "seconds": round(result.seconds, 1),
         **_curve(result.history.loss.tolist()),
         "single": single(result),
-        "loras": [_found(weights) for weights in result.block_weights],
+        "verdict": verdict(result),
+        "penalty_chosen": settings.choose_penalty,
+        "loras": [_found(weights, rules) for weights, rules in zip(result.block_weights, result.rules)],
         **blocks(result.block_weights[0].layout.architecture),
         **formats(),
         "path": [
@@ -71,6 +76,28 @@ def single(result: SearchResult) -> Json | None:
         return None
     best = result.penalty_path.best_single()
     return {"strengths": rates(best.strengths), "loss": significant(best.predicted_loss)}
+
+
+def verdict(result: SearchResult) -> Json | None:
+    """What the comparison at the search's end says, as a sentence and as what it is made of, and the comparison; None without one.
+
+    "change" and "error": of each loss above that of what was found, and half its 95% interval, as parts of what was found's.
+    """
+    said, comparison = result.verdict, result.comparison
+    if said is None or comparison is None:
+        return None
+    found = float(comparison.losses[0])
+    rows = zip(comparison.candidates, comparison.losses.tolist(), comparison.difference[:, 0].tolist(), comparison.error[:, 0].tolist())
+    return {
+        "text": said.text,
+        "kind": said.kind,
+        "words": {"key": said.kind, "values": dict(said.values)},
+        "rows": [
+            {"name": each.name, "loss": significant(loss), "change": significant(above / found), "error": significant(error / found)}
+            for each, loss, above, error in rows
+        ],
+        "use_instead": {"strengths": rates(said.instead.strengths)} if said.instead and said.instead.strengths else None,
+    }
 
 
 def blocks(architecture: Architecture) -> Json:
@@ -122,9 +149,9 @@ def significant(value: float, digits: int = 5) -> float:
     return float(f"{value:.{digits}g}")
 
 
-def _found(weights: BlockWeights) -> Json:
+def _found(weights: BlockWeights, rules: BlockRules) -> Json:
     return {
-        **lora(weights.layout),
+        **lora(weights.layout, rules),
         "rates": rates(weights.values),
         "errors": errors(weights),
         "strings": strings(weights),

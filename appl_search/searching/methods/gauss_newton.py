@@ -1,38 +1,28 @@
 """Gauss-Newton with a random probe: a few numbers per LoRA deserve their curvature.
 
-Per example there is the gradient g = J'(2r/M), and for a part of them a probe v = J'u, u ~ N(0, I);
-2 v v'/M is an unbiased estimate of the Gauss-Newton matrix 2 J'J/M. (The empirical Fisher matrix g g' is not: the
-residuals r are far from isotropic.) Over the batches run weighted means of the curvature H, of the
-place w and of the gradient g there; the next rates minimise
-
-    g . (w - place) + (w - place)' H (w - place) / 2 + penalty
-
-exactly, moved by a damped step. Keeping place and gradient apart, instead of averaging H_k w_k - g_k,
-keeps the probes' noise out of the mean: H only ever multiplies the small difference w - place.
+After each batch the minimum of the running quadratic model (see :class:`.moments.Moments`) plus the penalty is found exactly,
+and the rates take a damped step to it.
 """
 
 from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from ...gradients.batch import Gradients
 from ...gradients.rates import Rates
 from ...settings import SearchSettings
 from .base import Method
+from .moments import Moments
 from .quadratic import Quadratic
 
 DAMPING = 0.7
-FORGETTING_FROM = 0.6
 #: Part of each batch that gets a probe. A probe costs another backward: for the same time, half as many
 #: probes and the more samples leave a fifth less of the distance to the best.
 PROBED = 0.5
 #: Before these, neither the curvature nor the spread of the gradients can be relied on.
 FEWEST_BATCHES = 6
-#: How far from their start rates are expected, as a standard deviation.
-PRIOR = 1.0
 
 
 class GaussNewton(Method):
@@ -42,16 +32,9 @@ class GaussNewton(Method):
     has_model = True
 
     def __init__(self, rates: Rates, settings: SearchSettings):
-        self._rates, self._settings = rates, settings
-        p = len(rates)
+        self._settings = settings
         self._w = rates.start.clone()
-        self._batches = 0
-        self._curvature, self._spread = _Mean(p, p), _Mean(p, p)
-        self._place, self._gradient, self._loss = _Mean(p), _Mean(p), _Mean()
-        self._means = {
-            "curvature": self._curvature, "spread": self._spread,
-            "place": self._place, "gradient": self._gradient, "loss": self._loss,
-        }  # fmt: skip
+        self._moments = Moments(rates, settings)
 
     def probes(self, batch_size: int) -> int:
         return math.ceil(PROBED * batch_size)
@@ -61,93 +44,26 @@ class GaussNewton(Method):
         return self._w
 
     def step(self, batch: Gradients) -> None:
-        size = len(batch.losses)
-        self._batches += 1
-        progress = self._batches / max(self._settings.steps, 1)
-        keep = FORGETTING_FROM + (1 - FORGETTING_FROM) * min(1.0, 2 * progress)
-        mean = batch.gradients.mean(0)
-        probed = len(batch.probes)
-        self._curvature.add(2 * batch.probes.T @ batch.probes / probed, probed, keep**0.5)
-        centered = batch.gradients - mean
-        self._place.add(self._w, size, keep)
-        self._gradient.add(mean, size, keep)
-        self._loss.add(batch.losses.mean(), size, keep)
-        self._spread.add(centered.T @ centered / max(size - 1, 1), size, keep)
-        target = self.model().minimum(self._settings.penalty, self._w)
-        self._w = self._w + DAMPING * (target - self._w)
+        self._moments.add(self._w, batch)
+        self._w = self._w + DAMPING * (self.solution() - self._w)
 
     def is_done(self) -> bool:
-        if self._batches < FEWEST_BATCHES or not self._settings.tolerance:
+        if self._moments.batches < FEWEST_BATCHES or not self._settings.tolerance:
             return False
         model = self.model()
         return model.excess() < self._settings.tolerance * model.loss
 
     def model(self) -> Quadratic:
-        """The quadratic model of the loss around the mean place; after the first batch.
-
-        The curvature is an average of some n outer products; like any such covariance it is shrunk
-        towards its diagonal, by p / (p + n), so that it can be relied on from the first batch on. And
-        where the draws say little about a rate it stays near its start: see :meth:`_ridge`.
-        """
-        shrink = len(self._rates) / (len(self._rates) + self._curvature.weight)
-        curvature = torch.lerp(self._curvature.value, torch.diag(self._curvature.value.diagonal()), shrink)
-        noise = self._spread.value / self._gradient.effective
-        ridge = self._ridge(curvature.diagonal(), noise.diagonal())
-        return Quadratic(
-            center=self._place.value,
-            loss=float(self._loss.value),
-            gradient=self._gradient.value + ridge * (self._place.value - self._rates.start),
-            hessian=curvature + torch.diag(ridge),
-            noise=noise,
-            counts=self._rates.counts,
-            negative_penalty=self._settings.negative_penalty,
-            lower=self._rates.lower,
-            upper=self._rates.upper,
-        )
-
-    @staticmethod
-    def _ridge(curvature: Tensor, noise: Tensor) -> Tensor:
-        """Curvature [p] of a pull to the start, as strong as a rate's standard error is large.
-
-        For one rate alone, with gradient noise of variance s and curvature h, the best guess between a
-        normal prior of width PRIOR around the start and the minimum of its own parabola is the minimum
-        with s / (h PRIOR^2) added to the curvature. It fades as the draws add up. Where there is no curvature nothing is
-        known, and nothing moves: see :meth:`Quadratic.minimum`.
-        """
-        return torch.where(curvature > 0, noise / (curvature * PRIOR**2), torch.zeros_like(noise))
+        return self._moments.quadratic()
 
     def solution(self) -> Tensor:
-        if not self._batches:
+        if not self._moments.batches:
             return self._w
         return self.model().minimum(self._settings.penalty, self._w)
 
     def state_dict(self) -> dict:
-        means = {name: mean.state_dict() for name, mean in self._means.items()}
-        return {"parameters": self._w, "batches": self._batches, **means}
+        return {"parameters": self._w, "moments": self._moments.state_dict()}
 
     def load_state_dict(self, state: dict) -> None:
-        self._w, self._batches = state["parameters"], state["batches"]
-        for name, mean in self._means.items():
-            mean.load_state_dict(state[name])
-
-
-class _Mean:
-    """A weighted mean of batches in which older ones fade. ``effective``: draws it stands for."""
-
-    def __init__(self, *shape: int):
-        self.value, self.weight, self._squares = torch.zeros(shape, dtype=torch.float64), 0.0, 0.0
-
-    def add(self, value: Tensor, size: int, keep: float) -> None:
-        self.weight = self.weight * keep + size
-        self._squares = self._squares * keep**2 + size
-        self.value = self.value + (value - self.value) * (size / self.weight)
-
-    @property
-    def effective(self) -> float:
-        return self.weight**2 / self._squares
-
-    def state_dict(self) -> dict:
-        return {"value": self.value, "weight": self.weight, "squares": self._squares}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.value, self.weight, self._squares = state["value"], state["weight"], state["squares"]
+        self._w = state["parameters"]
+        self._moments.load_state_dict(state["moments"])
