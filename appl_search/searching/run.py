@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..gradients.batch import Gradients
-from ..gradients.check import check_gradient
+from ..gradients.check import check_gradient, heeds_a_negative
 from ..gradients.draws import CHECK, SEARCH, SINGLE, VALIDATION, Draw, Draws, RecordedDraws
 from ..gradients.evaluator import Evaluator, opened
 from ..gradients.task import Task
@@ -32,6 +32,10 @@ from .validation import best_of
 
 #: How far predictions of the same model may be from each other, as a part of them: on another device, say.
 _SAME_MODEL = 3e-3
+_NO_NEGATIVE = (
+    "A patch on the MODEL lets the negative prompt change what the positive one predicts (as Normalized Attention Guidance does). "
+    "A search has no negative, so what was found is for the model without that."
+)
 _PENALTY_NOT_CHOSEN = (
     "The penalty is {penalty:g}, as given: choosing it takes the method gauss-newton, at least two images, and a comparison."
 )
@@ -83,6 +87,8 @@ class Run(Iterator[Event]):
             raise StopIteration
         if self.task.settings.check_gradient and not self._checked:
             check_gradient(self._evaluator, self._check_draw())
+            if heeds_a_negative(self._evaluator, self._check_draw()):
+                self._evaluator.notes.append(_NO_NEGATIVE)
             self._checked = True
         at = self._rates.all_rates(self._method.parameters)
         self._pictures.at(self._record.samples, at)
@@ -112,7 +118,7 @@ class Run(Iterator[Event]):
 
     def result(self) -> SearchResult:
         """What was found so far."""
-        return self._record.result(self._method.solution())
+        return self._result(self._method.solution())
 
     def finish(self) -> SearchResult:
         """What the search ends with: the method's solution, or a candidate that is better on fresh draws, and how good it is."""
@@ -126,12 +132,16 @@ class Run(Iterator[Event]):
             found = self._best()
             if settings.choose_penalty:
                 notes.append(_PENALTY_NOT_CHOSEN.format(penalty=settings.penalty))
-        result, comparison = replace(self._record.result(found), settings=settings), None
+        result, comparison = replace(self._result(found), settings=settings), None
         if settings.comparison and self.samples:
             comparison, more = judge.comparison(found, self._best_single(), settings.penalty, without_folds)
             notes += more
         self._pictures.last(result.samples, self._rates.all_rates(found))
         return replace(result, comparison=comparison, notes=(*result.notes, *filter(None, notes)))
+
+    def _result(self, parameters: Tensor) -> SearchResult:
+        result = self._record.result(parameters)
+        return replace(result, notes=(*result.notes, *self._evaluator.notes))
 
     def state_dict(self) -> dict:
         """Plain tensors and numbers, from which another run of the same task goes on. Between two steps only."""
