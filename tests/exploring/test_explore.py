@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from appl_search import BlockWeights, LoraSource, Models, PreviewSettings, demo
+from appl_search.architectures import ARCHITECTURES
 from appl_search.exploring import explore as explore_module
 from appl_search.exploring.exploration import Exploration
 from appl_search.exploring.explore import ExplorerTask, explore
@@ -174,8 +175,8 @@ def test_a_lora_that_is_on_the_models_already_is_not_there_twice(models, tmp_pat
     if loader == "stock":
         model, clip = comfy.sd.load_lora_for_models(models.model, models.clip, comfy.utils.load_torch_file(str(CHARACTER)), 0.7, 0.7)
     else:
-        lora = load(LoraSource(CHARACTER).loaded(), models.model, models.clip)
-        model, clip = add_learnable(models.model, models.clip, lora, 0.7)
+        start = dict.fromkeys(ARCHITECTURES["sdxl"].blocks, 0.7)
+        model, clip = add_learnable(models.model, models.clip, load(LoraSource(CHARACTER, start=start), models.model, models.clip))
     found = explore(task(Models(model=model, clip=clip, vae=models.vae)), tmp_path)
     assert found.sampled == 0 and len(samplings) == 4
     assert_same(found, expected)
