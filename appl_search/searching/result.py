@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..comparing.ablation import Ablation
 from ..comparing.comparison import Comparison
+from ..comparing.likeness import Likeness
 from ..comparing.verdict import Verdict, verdict
 from ..loras.layout import LoraLayout
 from ..settings import SearchSettings
@@ -53,7 +55,7 @@ class SearchResult:
     ``samples``: draws used. ``seconds``: of the search alone. ``prediction``: eps, v, edm, x0 or flow.
     ``penalty_path``: of a method with a model of the loss, else None. ``notes``: what else there is to know, in sentences.
     ``comparison``: of what was found with what everybody can have without a search; None where it was not made, and for
-    other penalties than the search's.
+    other penalties than the search's. ``ablation``: what each block does, ``likeness``: which do the same; None as for ``comparison``.
     """
 
     block_weights: tuple[BlockWeights, ...]
@@ -65,6 +67,8 @@ class SearchResult:
     penalty_path: PenaltyPath | None = None
     notes: tuple[str, ...] = ()
     comparison: Comparison | None = None
+    ablation: Ablation | None = None
+    likeness: Likeness | None = None
 
     def path(self, points: int = 40) -> list[PathPoint]:
         """Block weights over a grid of penalties, from 0 to the one that switches all off.
@@ -80,7 +84,8 @@ class SearchResult:
         if self.penalty_path is None:
             raise ValueError(f"A search by {self.settings.method} has no path of penalties. Use the method gauss-newton.")
         weights = self._weights(self.penalty_path.at(penalty))
-        return replace(self, block_weights=weights, settings=replace(self.settings, penalty=penalty), comparison=None)
+        settings = replace(self.settings, penalty=penalty)
+        return replace(self, block_weights=weights, settings=settings, comparison=None, ablation=None, likeness=None)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -102,6 +107,8 @@ class SearchResult:
             "prediction": self.prediction,
             "notes": list(self.notes),
             "comparison": self.comparison.to_dict() if self.comparison is not None else None,
+            "ablation": self.ablation.to_dict() if self.ablation is not None else None,
+            "likeness": self.likeness.to_dict() if self.likeness is not None else None,
             "penalty_path": self.penalty_path.to_dict() if self.penalty_path is not None else None,
             "history": {
                 "loss": self.history.loss.tolist(),
@@ -135,6 +142,8 @@ class SearchResult:
             penalty_path=path,
             notes=fields.texts("notes") if fields.has("notes") else (),
             comparison=Comparison.from_fields(fields.object("comparison")) if fields.has("comparison") else None,
+            ablation=Ablation.from_fields(fields.object("ablation"), shape) if fields.has("ablation") else None,
+            likeness=Likeness.from_fields(fields.object("likeness"), shape) if fields.has("likeness") else None,
         )
 
 
