@@ -2,9 +2,11 @@
 
 from .nodes.apply import ApplyBlockWeights, BlockWeightsToLBW
 from .nodes.bake import SaveBakedLora
+from .nodes.block_rules import MakeBlockRules
 from .nodes.demo import TinySDXL
 from .nodes.figures import PlotBlockWeights, SaveReport
 from .nodes.load_lora import LoadLearnableLora
+from .nodes.look_at_lora import LookAtLora
 from .nodes.noise_and_loss import NoiseAndLoss
 from .nodes.previews import SearchPreviews
 from .nodes.results import LoadResult, SaveResult
@@ -17,6 +19,7 @@ from .nodes.training_options import TrainingImageOptions
 
 NODE_CLASS_MAPPINGS = {
     "ApplSearchLoadLora": LoadLearnableLora,
+    "ApplSearchBlockRules": MakeBlockRules,
     "ApplSearchTrainingImages": TrainingImages,
     "ApplSearchTrainingFolder": TrainingImagesFromFolder,
     "ApplSearchTrainingLatents": TrainingLatents,
@@ -33,11 +36,13 @@ NODE_CLASS_MAPPINGS = {
     "ApplSearchLoadResult": LoadResult,
     "ApplSearchPlot": PlotBlockWeights,
     "ApplSearchReport": SaveReport,
+    "ApplSearchLook": LookAtLora,
     "ApplSearchTinySDXL": TinySDXL,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
     "ApplSearchLoadLora": "Load LoRA (Learnable Blocks)",
+    "ApplSearchBlockRules": "Block Rules",
     "ApplSearchTrainingImages": "Training Images",
     "ApplSearchTrainingFolder": "Training Images from Folder",
     "ApplSearchTrainingLatents": "Training Latents",
@@ -54,6 +59,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ApplSearchLoadResult": "Load Block Weights",
     "ApplSearchPlot": "Plot Block Weights",
     "ApplSearchReport": "Block Weights Report",
+    "ApplSearchLook": "Look at LoRA",
     "ApplSearchTinySDXL": "Tiny SDXL (Demo)",
 }
 

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-
-import folder_paths
-import numpy as np
-import torch
-from PIL import Image
+from typing import Any
 
 from ..appl_search import SearchResult
 from .support.common import CATEGORY, FOUND, SavesAFile, as_pictures, shown
+from .support.drawn import THEME, drawn, needs_matplotlib, side
 from .support.files import report_folder, write_new
 
-DOTS_PER_INCH = 100
 _CHOICES = ("all", "bars", "loss", "penalty path")  # those of appl_search.figures, which needs matplotlib
-_THEMES = ("dark", "light")
-
-
-def _needs_matplotlib(error: ModuleNotFoundError) -> ModuleNotFoundError:
-    return ModuleNotFoundError(
-        f"Figures need matplotlib, which this Python does not have ({error}). Install it with: {sys.executable} -m pip install matplotlib",
-        name=error.name,
-    )
 
 
 class PlotBlockWeights:
@@ -47,24 +35,20 @@ class PlotBlockWeights:
             "required": {
                 "block_weights": FOUND,
                 "figure": (list(_CHOICES), {"tooltip": "Bars of the rates, the loss of each step, rates and loss over the penalty (gauss-newton only), or all of them."}),
-                "theme": (list(_THEMES), {"tooltip": "Dark for the screen, light for print."}),
-                "width": ("INT", {"default": 800, "min": 300, "max": 4000, "step": 10, "tooltip": "Of the image, in pixels."}),
-                "height": ("INT", {"default": 1000, "min": 200, "max": 4000, "step": 10, "tooltip": "Of the image, in pixels."}),
+                "theme": THEME,
+                "width": side(800, 300),
+                "height": side(1000, 200),
             },
         }  # fmt: skip
 
     def plot(self, block_weights: SearchResult, figure: str, theme: str, width: int, height: int) -> dict:
-        try:
-            from matplotlib.backends.backend_agg import FigureCanvasAgg
-
+        def figure_of(width: float, height: float) -> Any:
             from ..appl_search.report.figures import draw
-        except ModuleNotFoundError as error:
-            raise _needs_matplotlib(error) from error
-        canvas = FigureCanvasAgg(draw(block_weights, figure, theme, width / DOTS_PER_INCH, height / DOTS_PER_INCH))
-        canvas.draw()
-        pixels = np.asarray(canvas.buffer_rgba())[:, :, :3]
-        image = torch.from_numpy(pixels.astype(np.float32) / 255)[None]
-        return shown((image,), images=[_preview(Image.fromarray(pixels))])
+
+            return draw(block_weights, figure, theme, width, height)
+
+        image, preview = drawn(figure_of, width, height)
+        return shown((image,), images=[preview])
 
 
 class SaveReport(SavesAFile):
@@ -90,20 +74,13 @@ class SaveReport(SavesAFile):
         try:
             from ..appl_search.report.html import html_report
         except ModuleNotFoundError as error:
-            raise _needs_matplotlib(error) from error
+            raise needs_matplotlib(error) from error
         pictures = {caption: as_pictures(images) for caption, images in (("before", before), ("after", after)) if images is not None}
         text = html_report(block_weights, pictures, _versions())
         stem = name.strip() or "+".join(weights.name for weights in block_weights.block_weights)
         path = write_new(report_folder(), stem, ".html", lambda path: path.write_text(text, encoding="utf-8"))
         file = path.relative_to(report_folder().resolve()).as_posix()
         return shown((str(path),), [f"Saved as {path}"], appl_search_report=[file])
-
-
-def _preview(picture: Image.Image) -> dict[str, str]:
-    """Saves a picture in ComfyUI's temporary folder, and returns where it is in the form that ComfyUI's page expects."""
-    folder = Path(folder_paths.get_temp_directory())
-    path = write_new(folder, "block_weights", ".png", lambda path: picture.save(path, "PNG", compress_level=1))
-    return {"filename": path.name, "subfolder": "", "type": "temp"}
 
 
 def _versions() -> dict[str, str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..appl_search import LoraSource, SearchSettings
 from ..appl_search.host.learnable import add_learnable
 from ..appl_search.host.lora_loading import load
+from ..appl_search.loras.rules import BlockRules
 from ..appl_search.settings.declaration import LOADER
-from .support.common import CATEGORY, shown
+from .support.common import BLOCK_RULES, CATEGORY, shown
 from .support.lora_files import lora_names, lora_path
 from .support.widgets import widgets
 
@@ -39,10 +42,13 @@ class LoadLearnableLora:
             },
             "optional": {
                 "clip": ("CLIP", {"tooltip": "The checkpoint's CLIP. Needed for LoRAs that also train the text encoders (block BASE)."}),
+                "block_rules": (BLOCK_RULES, {"tooltip": "From Block Rules: which blocks are searched, and which stay at a rate of your own or share one. All are searched without it."}),
             },
         }  # fmt: skip
 
-    def load(self, model, lora_name: str, init: float, clip=None) -> tuple | dict:
+    def load(self, model, lora_name: str, init: float, clip=None, block_rules: str = "") -> tuple | dict:
         lora = load(LoraSource(lora_path(lora_name)).loaded(), model, clip)
+        rules = BlockRules.parse(block_rules, lora.layout.architecture)
+        lora = replace(lora, source=rules.applied_to(lora.source, init))
         result = add_learnable(model, clip, lora, init)
         return shown(result, warnings=lora.notes) if lora.notes else result

@@ -21,8 +21,9 @@ from .panel import state as panel_state
 from .panel.preview_sheet import PreviewSheet, saved_sheet, sheet_path
 from .panel.running_search import RunningSearch, workflow_id
 from .support.common import BLOCK_WEIGHTS, CATEGORY, PREVIEWS, SETTINGS, TRAINING_IMAGES, Json, log, shown
-from .support.files import result_folder, save_result
+from .support.files import cache_folder, result_folder, save_result
 from .support.last_search import FinishedSearch, SearchInputs
+from .support.pins import pinned_to
 from .support.progress import Progress
 from .support.summary import summary
 from .support.widgets import given, widgets
@@ -71,6 +72,7 @@ class SearchBlockWeights:
                 "previews": (PREVIEWS, {"tooltip": "From Search Previews, to see pictures while the search runs."}),
                 "chosen_penalty": ("FLOAT", {"default": AS_SEARCHED, "min": AS_SEARCHED, "max": 1000.0, "step": 0.00001, "round": False, "tooltip": "After a search: block weights for this penalty instead, without searching again. 'Use this' in the panel sets it; -1 keeps what the search found. With gauss-newton only."}),
                 **optional,
+                "pinned": ("STRING", {"default": "", "tooltip": "Rates that this search leaves alone, such as style: IN00 = 0; OUT03-OUT05 = 0.8, with a line for each LoRA; without a LoRA's name, for all. The panel writes it, and it counts more than Block Rules, which explains what can stand here."}),
             },
             "hidden": {"unique_id": "UNIQUE_ID", "extra_pnginfo": "EXTRA_PNGINFO"},
         }  # fmt: skip
@@ -87,6 +89,7 @@ class SearchBlockWeights:
         settings: SearchSettings | None = None,
         previews: PreviewSettings | None = None,
         chosen_penalty: float = AS_SEARCHED,
+        pinned: str = "",
         unique_id: str | None = None,
         extra_pnginfo: dict | None = None,
         **widget_values: Any,
@@ -102,6 +105,7 @@ class SearchBlockWeights:
                 "The MODEL has no LoRA to search block weights for. Put a 'Load LoRA (Learnable Blocks)' node in front of "
                 "this one; LoRAs of ordinary loaders are not searched."
             )
+        sources = pinned_to(sources, pinned, model, settings.init)
         inputs = SearchInputs.of(objects, sources, settings, previews)
         notes: list[str] = []
         if self._last is None or not self._last.inputs.give_the_same_search_as(inputs):
@@ -111,7 +115,7 @@ class SearchBlockWeights:
             sheet = PreviewSheet(vae, model.model.latent_format, running.show_previews)
             task = Task(
                 models=Models(model=model, clip=clip, vae=vae), loras=sources, images=training_images, settings=settings,
-                previews=previews,
+                previews=previews, cache_folder=cache_folder(),
             )  # fmt: skip
             with _watched(settings.samples, unique_id, running, sheet) as on_event:
                 found, state, notes = _search(task, running, sheet, on_event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..appl_search import BlockWeights, SearchResult
+from ..appl_search.loras.rules import BlockRules
 from ..appl_search.weights.formats import FORMATS
 from .support.common import CATEGORY, DEFAULT_FORMAT, FOUND, shown
 from .support.summary import table
@@ -35,22 +36,22 @@ class BlockWeightsToString:
         }  # fmt: skip
 
     def write(self, block_weights: SearchResult, lora: int, format: str, digits: int) -> dict:
-        weights = _of_lora(block_weights, lora)
+        weights, rules = _of_lora(block_weights, lora)
         string = weights.to_string(format, digits)
         warnings = FORMATS[format].warnings(weights)
-        return shown((string, _all_formats(weights, digits)), [string], warnings, table=table(weights))
+        return shown((string, _all_formats(weights, rules, digits)), [string], warnings, table=table(weights))
 
 
-def _of_lora(result: SearchResult, number: int) -> BlockWeights:
+def _of_lora(result: SearchResult, number: int) -> tuple[BlockWeights, BlockRules]:
     found = result.block_weights
     if not 1 <= number <= len(found):
         names = ", ".join(weights.name for weights in found)
         raise ValueError(f"lora is {number}, expected 1 to {len(found)}: these block weights are of {names}.")
-    return found[number - 1]
+    return found[number - 1], result.rules[number - 1]
 
 
-def _all_formats(weights: BlockWeights, digits: int) -> str:
-    parts = []
+def _all_formats(weights: BlockWeights, rules: BlockRules, digits: int) -> str:
+    parts = [f"Not searched: {text}"] if (text := rules.text()) else []
     for name, format in FORMATS.items():
         warnings = [f"Note: {warning}" for warning in format.warnings(weights)]
         parts.append("\n".join([f"{name} ({format.label})", weights.to_string(name, digits), *warnings]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..appl_search import TrainingOptions, TrainingSet, read_training_set
 from .support import training_folders
+from .support.files import cache_folder
 from .support.training import OPTIONS, PREVIOUS, CollectsTrainingImages, appended
 
 #: What is done about files that cannot be read.
@@ -56,5 +57,6 @@ class TrainingImagesFromFolder(CollectsTrainingImages):
             sub_folders=sub_folders,
             skip_broken=broken == LEAVE_OUT,
             check_path=training_folders.check,
+            cache_folder=cache_folder(),
         )
         return appended(previous, added)

@@ -66,6 +66,14 @@ def test_all_groups_and_blocks_of_sdxl_are_there(key_map):
     assert {SDXL.block_of_group(group) for group in groups} == set(range(20))
 
 
+def test_b_loras_blocks_are_the_first_two_of_the_output(key_map):
+    """Its blocks are named in blora_utils.py of github.com/yardenfren1996/B-LoRA; ComfyUI's own map says which they are."""
+    for part, blocks in (("up_blocks.0.attentions.0.", SDXL.content), ("up_blocks.0.attentions.1.", SDXL.style)):
+        keys = {key for name, key in key_map.items() if name.startswith(f"unet.{part}") or name.startswith(part)}
+        assert len(keys) > 20
+        assert {SDXL.blocks[SDXL.block_of_key(key)] for key in keys} == set(blocks)
+
+
 def test_the_order_is_that_of_the_published_search():
     assert ",".join(SDXL.blocks) == (
         "BASE,IN00,IN01,IN02,IN03,IN04,IN05,IN06,IN07,IN08,MID,OUT00,OUT01,OUT02,OUT03,OUT04,OUT05,OUT06,OUT07,OUT08"

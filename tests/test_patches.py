@@ -223,7 +223,7 @@ def test_a_search_predicts_what_the_sampler_does(patch):
             evaluator._memory._checkpoint()
             torch.testing.assert_close(evaluator.gradients(draw, RATES).gradients @ along, slope, rtol=1e-3, atol=1e-5)
         sigma, _ = schedule.sigma_at(LEVEL)
-        noisy = schedule.noisy(denoiser.latent_in(evaluator.examples[3].latent[None]), draw.noise[0][None], sigma)
+        noisy = schedule.noisy(denoiser.latent_in(evaluator.examples.of(3, 0).latent[None]), draw.noise[0][None], sigma)
     model = oracle.sdxl() if patch == "torch.compile" else model  # minutes, for the same numbers
     expected = schedule.output(the_samplers_prediction(model, noisy, sigma), noisy, sigma)
     torch.testing.assert_close(found[None], expected, rtol=2e-4, atol=2e-4 * float(expected.abs().max()))

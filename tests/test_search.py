@@ -51,6 +51,14 @@ def test_fixed_tied_and_started_rates():
     assert result.history.block_weights[0, 0, 11] == pytest.approx((0.9 + 5 * 0.5) / 6)
 
 
+def test_blocks_tied_by_name_are_searched_as_the_same_blocks_tied_by_a_word():
+    sections = run([LoraSource(oracle.LORA_A, tie="sections")])
+    blocks = sections.block_weights[0].layout.architecture.blocks
+    lead = {"IN": "IN00", "OU": "OUT00"}
+    by_name = run([LoraSource(oracle.LORA_A, tie={block: lead[block[:2]] for block in blocks if block[:2] in lead and block not in lead.values()})])
+    assert by_name.block_weights[0].values == sections.block_weights[0].values
+
+
 def test_bounds_hold_at_every_step():
     settings = SearchSettings(method="adamw", samples=16, batch_size=2, minimum=0.45, maximum=0.55)
     there = torch.tensor(run(settings=settings).block_weights[0].present)

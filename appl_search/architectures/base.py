@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -30,7 +30,7 @@ class Architecture:
     ``sections``: of all the blocks, in order. ``about``: what each block does, for people. ``group_of_key``: the part of
     the model that a key names, as ComfyUI numbers its parts, or None for a key that this family does not have; the key is
     one of the model or the stem of a LoRA file's key in any naming scheme. ``own``: names that only LoRAs of this family
-    have. ``section_of``: the section of the blocks that groups of a name ("input_blocks") stand in; all other groups
+    have. ``content``, ``style``: the blocks that carry what is shown, and how; () where nobody has found out. ``section_of``: the section of the blocks that groups of a name ("input_blocks") stand in; all other groups
     belong to the first block.
     """
 
@@ -42,6 +42,8 @@ class Architecture:
     group_of_key: Callable[[str], str | None] = field(repr=False)
     section_of: dict[str, Section] = field(repr=False)
     own: re.Pattern[str] = field(repr=False)
+    content: tuple[str, ...] = ()
+    style: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -80,8 +82,14 @@ class Architecture:
             raise ValueError(f"Key {key!r} belongs to no {self.label} block: it is for another model.")
         return self.block_of_group(group)
 
-    def ties(self, tie: str | None) -> list[tuple[int, ...]]:
+    def ties(self, tie: str | Mapping[str, str] | None) -> list[tuple[int, ...]]:
         """Groups of block indices that share one rate, together all of them: ``tie`` is that of a LoraSource."""
+        if isinstance(tie, Mapping):
+            lead = {self.block_index(block): self.block_index(other) for block, other in tie.items()}
+            groups: dict[int, list[int]] = {}
+            for block in range(len(self.blocks)):
+                groups.setdefault(lead.get(block, block), []).append(block)
+            return [tuple(group) for group in groups.values()]
         if tie == "all":
             return [tuple(range(len(self.blocks)))]
         if tie == "sections":

@@ -28,4 +28,7 @@ SDXL = unet(
         "attention and convolutions at 1/16, and up to 1/8",
         *[_CONVOLUTIONS] * 3,
     ),
+    # B-LoRA (Frenkel et al., 2024): up_blocks.0.attentions.0 and .1; blora_utils.py of github.com/yardenfren1996/B-LoRA.
+    content=("OUT00",),
+    style=("OUT01",),
 )

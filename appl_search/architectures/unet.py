@@ -28,11 +28,15 @@ _UNET_OTHER = re.compile(
 _CONV_IN = re.compile(r"^(?:lora_unet_|lycoris_|unet[._])?conv_in(?:$|[._])")
 
 
-def unet(name: str, label: str, levels: int, absent: str, own: str, about: tuple[str, ...]) -> Architecture:
+def unet(
+    name: str, label: str, levels: int, absent: str, own: str, about: tuple[str, ...],
+    content: tuple[str, ...] = (), style: tuple[str, ...] = (),
+) -> Architecture:  # fmt: skip
     """The architecture of a U-Net with so many ``levels``.
 
     ``absent``: a regular expression for names that other U-Nets have in the same scheme and this one does not.
-    ``own``: one for names that only LoRAs of this family have. ``about``: a sentence for each block.
+    ``own``: one for names that only LoRAs of this family have. ``about``: a sentence for each block. ``content``, ``style``:
+    as of :class:`Architecture`.
     """
     count = 3 * levels
     sections = (Section("BASE", 0, 1), Section("IN", 1, count), Section("MID", 1 + count, 1), Section("OUT", 2 + count, count))
@@ -49,6 +53,8 @@ def unet(name: str, label: str, levels: int, absent: str, own: str, about: tuple
         group_of_key=_UNetKeys(levels, re.compile(absent)),
         section_of=dict(zip(("input_blocks", "middle_block", "output_blocks"), sections[1:])),
         own=re.compile(own),
+        content=content,
+        style=style,
     )
 
 

@@ -9,11 +9,14 @@ from typing import Any
 
 from ..demo import load_tiny_sdxl
 from ..gradients.task import Models, Task
+from ..images.cache import default_folder
 from ..images.folder import read_training_set
 from ..images.options import TrainingOptions
 from ..images.subset import CAPTION_EXTENSIONS
 from ..images.training_set import TrainingSet
-from ..loras.source import LoraSource
+from ..loras.layout import read_layout
+from ..loras.rules import BlockRules, by_lora
+from ..loras.source import LoraSource, told_apart
 from ..settings import PreviewSettings, SearchSettings
 from .options import add_settings, given_settings
 from .prompts import read_prompts
@@ -33,6 +36,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--lora", nargs="+", type=Path, required=True, metavar="FILE", help="LoRAs to search block weights for")
     models.add_argument("--fix", nargs="+", default=[], metavar="BLOCK=RATE", help="rates that are not searched, of all LoRAs, such as BASE=0")
     models.add_argument("--tie", choices=("sections", "all"), help="one rate for each section (BASE, IN, MID, OUT), or for all (one for each block)")
+    models.add_argument("--rules", nargs="+", default=[], metavar="RULES", help="which blocks are searched, fixed or tied, such as 'IN00-IN03 = 0; OUT = same as OUT00', for all LoRAs or, with its name and a colon in front, for one; web/docs/ApplSearchBlockRules.md has it all")
     models.add_argument("--base-lora", nargs="+", type=Path, default=[], metavar="FILE", help="LoRAs that are applied and not searched")
     models.add_argument("--base-strength", nargs="+", type=float, default=[], metavar="NUMBER", help="of each of them (1)")
     images = parser.add_argument_group("training images")
@@ -42,6 +46,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     images.add_argument("--caption-extension", nargs="+", default=list(CAPTION_EXTENSIONS), metavar="EXTENSION", help="of caption files (.txt .caption)")
     images.add_argument("--sub-folders", action=argparse.BooleanOptionalAction, default=True, help="pictures in folders of --images count, too")
     images.add_argument("--skip-broken", action="store_true", help="leave out pictures that cannot be read, instead of refusing them")
+    images.add_argument("--cache-folder", type=Path, default=default_folder(), metavar="FOLDER", help="where --disk-cache keeps what it keeps (%(default)s)")
     add_settings(parser, TrainingOptions, "what is done to training images and captions")
     add_settings(parser, SearchSettings, "settings of the search")
     length = parser.add_argument_group("length of the search, instead of --samples").add_mutually_exclusive_group()
@@ -59,8 +64,17 @@ def read_task(options: argparse.Namespace) -> Task:
     images = _images(options)
     settings = _settings(options, images)
     previews = _previews(options)
-    task = Task(models=Models(model=None), loras=loras, images=images, settings=settings, previews=previews)
+    task = Task(
+        models=Models(model=None), loras=loras, images=images, settings=settings, previews=previews, cache_folder=options.cache_folder
+    )
     return replace(task, models=_models(options))
+
+
+def load_models(name: str, *how: Any) -> tuple[Any, Any, Any]:
+    """(ModelPatcher, CLIP, VAE) of a checkpoint file, or of the demo; ``how``: as of :func:`appl_search.host.checkpoint.load`."""
+    from ..host import checkpoint
+
+    return load_tiny_sdxl() if name == DEMO else checkpoint.load(Path(name), *how)
 
 
 def _loras(options: argparse.Namespace) -> list[LoraSource]:
@@ -71,7 +85,15 @@ def _loras(options: argparse.Namespace) -> list[LoraSource]:
             fixed[block] = float(rate)
         except ValueError:
             raise ValueError(f"--fix {text}: expected a block and its rate, such as BASE=0.") from None
-    return [LoraSource(path, fixed=fixed, tie=options.tie).loaded() for path in options.lora]
+    sources = told_apart([LoraSource(path, fixed=fixed, tie=options.tie).loaded() for path in options.lora])
+    rules = by_lora("\n".join(options.rules), [source.name for source in sources])
+    return [_with_rules(source, text, options.init) for source, text in zip(sources, rules)]
+
+
+def _with_rules(source: LoraSource, text: str, init: float) -> LoraSource:
+    """The source with the rules of a text for the blocks that it names."""
+    architecture = read_layout(source).architecture
+    return BlockRules.of(source, architecture).overridden(text).applied_to(source, init)
 
 
 def _images(options: argparse.Namespace) -> TrainingSet:
@@ -80,6 +102,7 @@ def _images(options: argparse.Namespace) -> TrainingSet:
         "extensions": [f".{each.removeprefix('.')}" for each in options.caption_extension],
         "sub_folders": options.sub_folders,
         "skip_broken": options.skip_broken,
+        "cache_folder": options.cache_folder,
     }
     images = read_training_set(options.images, wanted, metadata=options.metadata, **more)
     if options.regularisation_images is not None:
@@ -111,9 +134,6 @@ def _models(options: argparse.Namespace) -> Models:
     if len(options.base_strength) > len(options.base_lora):
         raise ValueError(f"--base-strength has {len(options.base_strength)} numbers for {len(options.base_lora)} LoRAs of --base-lora.")
     strengths = [*options.base_strength, *[1.0] * len(options.base_lora)]
-    if options.model == DEMO:
-        model, clip, vae = load_tiny_sdxl()
-    else:
-        model, clip, vae = checkpoint.load(Path(options.model), options.vae, options.dtype, options.fp32_vae)
+    model, clip, vae = load_models(options.model, options.vae, options.dtype, options.fp32_vae)
     model, clip = checkpoint.add_loras(model, clip, list(zip(options.base_lora, strengths)))
     return Models(model=model, clip=clip, vae=vae)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -99,8 +98,13 @@ def _candidate(fields: Fields) -> Candidate:
     return Candidate(fields.text("name"), strengths and tuple(strengths))
 
 
+def has_interval(pictures: Tensor) -> bool:
+    """Whether samples of these pictures [samples] are enough for :func:`half_width`."""
+    return len(pictures.unique()) >= ENOUGH_PICTURES or len(pictures) > len(pictures.unique())
+
+
 def half_width(values: Tensor, pictures: Tensor) -> Tensor:
-    """Half the width of the 95% interval of the mean of ``values`` [..., samples]; 0 for a single sample of equal values.
+    """Half the width of the 95% interval of the mean of ``values`` [..., samples]. ``pictures`` [samples]: which each is of.
 
     With enough pictures, from the spread of the pictures' means by Student's t, since samples of one picture are alike (Liang
     and Zeger, 1986, with clusters of equal size). With fewer, from the spread of the samples within each picture: what other
@@ -116,8 +120,6 @@ def half_width(values: Tensor, pictures: Tensor) -> Tensor:
         return variance.sqrt() * _t(groups - 1)
     within = values - (sums / counts)[..., number]
     freedom = len(pictures) - groups
-    if not freedom:
-        return torch.full(values.shape[:-1], math.inf, dtype=values.dtype).where(values.std(-1, correction=0) > 0, torch.zeros(()))
     return (within.square().sum(-1) / freedom / len(pictures)).sqrt() * _t(freedom)
 
 

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ..weights.fields import Fields, whole, wrong
 
+_LISTED = 3
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -18,10 +20,16 @@ class Unit:
     blocks: tuple[int, ...]
 
     def name(self, loras: Sequence[str], blocks: Sequence[str]) -> str:
-        """For people: "OUT00", "IN04 to IN08", and of which LoRA where there are several."""
-        first, last = blocks[self.blocks[0]], blocks[self.blocks[-1]]
-        named = first if len(self.blocks) == 1 else f"{first} to {last}"
+        """For people: "OUT00", "IN04 and IN05", "IN04, IN05 and 3 more", and of which LoRA where there are several."""
+        named = listed([blocks[block] for block in self.blocks])
         return f"{named} of {loras[self.lora]}" if len(loras) > 1 else named
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a list in a sentence; of more than three the first two."""
+    if len(names) > _LISTED:
+        names = [*names[: _LISTED - 1], f"{len(names) - _LISTED + 1} more"]
+    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), names[-1]])
 
 
 def units_of(parameter_of: Tensor) -> tuple[Unit, ...]:

@@ -61,6 +61,10 @@ class _Positioned(ABC):
     def advance(self) -> None:
         """On to the next batch."""
 
+    def coming(self) -> list[tuple[int, int]]:
+        """(picture, number) of each sample after the batch at the position, as far as that is known: of the next batch."""
+        return []
+
     def __iter__(self) -> Iterator[Draw]:
         while (draw := self.current()) is not None:
             yield draw
@@ -106,6 +110,10 @@ class Draws(_Positioned):
 
     def advance(self) -> None:
         self.position = min(self.position + self._batch_size, self._samples)
+
+    def coming(self) -> list[tuple[int, int]]:
+        first = self.position + self._batch_size
+        return [(self._picture(number), number) for number in range(first, min(first + self._batch_size, self._samples))]
 
     def _draw(self, numbers: range) -> Draw:
         generator = _generator(self._seed, "levels", numbers.start)

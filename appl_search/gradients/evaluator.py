@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -13,14 +13,17 @@ from ..host.denoiser import Denoiser
 from ..host.errors import ModelError
 from ..host.lora_loading import LoadedLora, load
 from ..host.undo import Undo
-from ..images.examples import encode
+from ..images.cache import DiskCache
+from ..images.encoding import encode
 from ..images.pictures import Example, Picture
 from ..images.training_set import TrainingSet
 from ..loras.errors import LoraError
 from ..settings import PreviewSettings, SearchSettings
 from . import noise
 from .batch import Gradients
+from .deltas import LayerDeltas, OutputDeltas
 from .draws import Draw
+from .encoders import HostEncoders
 from .layers import layer_deltas
 from .losses import DenoisingLoss, check_loss, huber_thresholds, sample_weights
 from .micro_batches import KEPT_CHECKPOINTED, MicroBatches
@@ -54,7 +57,7 @@ class Evaluator:
 
     @property
     def shapes(self) -> list[torch.Size]:
-        return [example.latent.shape for example in self.examples]
+        return [example.latent_shape for example in self.examples]
 
     @property
     def patched(self) -> list[Patched]:
@@ -144,8 +147,9 @@ class Evaluator:
     def _groups(self, draw: Draw, probes: int = 0) -> list[list[int]]:
         """Rows of the draw that can share a forward: latents and contexts of one shape, all probed or none."""
         groups: dict[tuple, list[int]] = {}
-        for row, example in enumerate(self._examples(draw, range(len(draw)))):
-            groups.setdefault((row < probes, example.latent.shape, example.context.shape), []).append(row)
+        for row in range(len(draw)):
+            encoded = self.examples.version(int(draw.indices[row]), draw.numbers[row])
+            groups.setdefault((row < probes, encoded.latent_shape, encoded.context_shape), []).append(row)
         return list(groups.values())
 
     def _examples(self, draw: Draw, rows: Sequence[int]) -> list[Example]:
@@ -194,11 +198,6 @@ def _pulled_back(prediction: Tensor, strengths: Tensor, start: Tensor, keep: boo
     return (torch.zeros_like(strengths) if found is None else found).cpu().double()
 
 
-def _encode_image(vae, pixels: Tensor) -> Tensor:
-    device.check_interrupted()  # there may be many pictures
-    return conditioning.encode_image(vae, pixels)
-
-
 def _weights_of(examples: Sequence[Example]) -> Tensor:
     """How much each element of each example counts in its loss, [b, 1, h, w]; without masks [b, 1, 1, 1]."""
     weights = torch.tensor([example.weight for example in examples])[:, None, None, None]
@@ -224,7 +223,8 @@ def opened(task: Task) -> Iterator[Evaluator]:
     _check_text_encoders(clip, loaded)
     with torch.inference_mode(False), torch.enable_grad(), Undo() as undo:
         patched_text, text_is_searched = None, False
-        if clip is not None and (text_layers := layer_deltas(clip.cond_stage_model, loaded, rates.architecture)):
+        text_layers = {} if clip is None else layer_deltas(clip.cond_stage_model, loaded, rates.architecture)
+        if text_layers:
             device.load([clip.patcher])
             autograd.allow_gradients(clip.cond_stage_model, undo)
             patched_text = Patched(clip.cond_stage_model, text_layers, undo)
@@ -232,19 +232,17 @@ def opened(task: Task) -> Iterator[Evaluator]:
             searched = set(rates.searched.tolist())
             text_is_searched = any(rate in searched for layer in text_layers.values() for rate in layer.rates)
         with torch.no_grad():
-            examples = encode(
-                task.images,
-                lambda pixels: _encode_image(vae, pixels),
-                lambda caption, max_tokens: conditioning.encode_caption(clip, caption, max_tokens),
-                task.settings.seed,
-            )
+            deltas = None if text_is_searched else _text_deltas(task, rates, text_layers)
+            encoders = HostEncoders(vae, clip, deltas)
+            examples = encode(task.images, encoders, task.settings.seed, DiskCache(task.cache_folder))
+            undo.call(examples.close)
             text = TextConditioning(denoiser, clip, patched_text, text_is_searched, examples, prompts)
         if text_is_searched and any(example.caption is None for example in examples):
             raise ModelError(
                 "A LoRA has text-encoder keys, but the training set came as ready conditioning, so BASE cannot be "
                 "searched. Give images and captions, or fix the LoRA's BASE."
             )
-        largest = max((example.latent.shape for example in examples), key=lambda shape: shape.numel())
+        largest = max((example.latent_shape for example in examples), key=lambda shape: shape.numel())
         beside = [clip.patcher] if text_is_searched else []
         device.load([denoiser.patcher, *beside], KEPT_CHECKPOINTED * denoiser.inference_memory((1, *largest)))
         if text_is_searched:
@@ -254,6 +252,13 @@ def opened(task: Task) -> Iterator[Evaluator]:
             patched = Patched(denoiser.model, layer_deltas(denoiser.model, loaded, rates.architecture), undo)
         memory = MicroBatches(denoiser, largest, task.settings.batch_size, undo)
         yield Evaluator(denoiser, patched, text, memory, rates, task.settings)
+
+
+def _text_deltas(task: Task, rates: Rates, layers: Mapping[str, LayerDeltas | OutputDeltas]) -> list:
+    """What the deltas on the text encoders are made of, when they are not searched: files and rates, unless those are 0."""
+    there = sorted({rate for layer in layers.values() for rate in layer.rates})
+    fixed = [float(rates.all_rates(rates.start).flatten()[rate]) for rate in there]
+    return [there, fixed, [source.contents.sha256 for source in task.loras]] if any(fixed) else [bool(there)]
 
 
 def _check_inputs(clip, vae, training_set: TrainingSet, prompts: Sequence[str]) -> None:

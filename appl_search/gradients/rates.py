@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..loras.layout import LoraLayout
+from ..loras.rules import BlockRules
 from ..loras.source import LoraSource
 from ..settings import SearchSettings
 
@@ -22,13 +23,14 @@ class Rates:
 
     Blocks that a LoRA has no keys for are 0 and no parameters; fixed ones keep their value; tied
     ones share a parameter. ``counts`` [p]: how many rates each parameter stands for. ``searched``: which of the rates,
-    counted LoRA * blocks + block, are parameters. ``layouts``: all of one architecture. Raises ValueError when nothing is
+    counted LoRA * blocks + block, are parameters. ``layouts``: all of one architecture. ``rules``: of each LoRA. Raises ValueError when nothing is
     left to search or a start lies outside the bounds.
     """
 
     def __init__(self, sources: Sequence[LoraSource], layouts: Sequence[LoraLayout], settings: SearchSettings):
         self.layouts = tuple(layouts)
         self.architecture = layouts[0].architecture
+        self.rules = tuple(BlockRules.of(source, self.architecture) for source in sources)
         blocks = self.architecture.blocks
         self.constant = torch.zeros(len(sources), len(blocks), dtype=torch.float64)
         self.parameter_of = torch.full((len(sources), len(blocks)), -1)

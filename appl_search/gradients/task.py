@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from ..images.cache import default_folder
 from ..images.training_set import TrainingSet
 from ..loras.source import LoraSource, told_apart
 from ..settings import PreviewSettings, SearchSettings
@@ -30,10 +32,9 @@ class Task:
     """The models, the LoRAs whose block weights are searched, the training set and the settings.
 
     ``previews``: pictures to sample while the search runs, at the times of the first one; they do not change what is found.
-    ``draws``: recorded
-    (indices [b], timesteps [b], noise [b, 4, h, w]) to use instead of drawing. The LoRAs' files are
-    read at once, and their names are made different from each other. Raises ValueError without a LoRA, LoraError for a
-    file that cannot be used.
+    ``draws``: recorded (indices [b], timesteps [b], noise [b, 4, h, w]) to use instead of drawing. ``cache_folder``: where
+    what pictures are encoded to is kept, for those whose options ask for it. The LoRAs' files are read at once, and
+    their names are made different from each other. Raises ValueError without a LoRA, LoraError for a file that cannot be used.
     """
 
     models: Models
@@ -42,6 +43,7 @@ class Task:
     settings: SearchSettings = SearchSettings()
     previews: PreviewSettings | Sequence[PreviewSettings] | None = None
     draws: Iterable[tuple[Tensor, Tensor, Tensor]] | None = None
+    cache_folder: Path = field(default_factory=default_folder)
 
     def __post_init__(self) -> None:
         if not self.loras:

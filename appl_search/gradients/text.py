@@ -14,7 +14,7 @@ from .patching import Patched
 
 
 class TextConditioning:
-    """Conditioning of each example: computed once, or anew for each batch when text encoders are searched.
+    """Conditioning of each example: encoded once, or anew for each batch when text encoders are searched.
 
     ``prompts``: others that will be asked for. What can be encoded once is encoded at once, while nothing keeps
     the text encoders from being moved out later.
@@ -32,7 +32,6 @@ class TextConditioning:
         self._denoiser, self._clip, self.patched, self._searched = denoiser, clip, patched, searched
         self._encoder = conditioning.CaptionEncoder(clip)
         self.examples = examples
-        self._conds: dict[int, ModelConds] = {}
         self._prompts = {} if searched else {prompt: conditioning.encode_caption(clip, prompt) for prompt in prompts}
 
     def of_prompt(self, prompt: str, strengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,7 +44,7 @@ class TextConditioning:
     def batch(self, examples: Sequence[Example], strengths: Tensor) -> list[ModelConds]:
         """Conditioning of each of these of the search's examples; ``strengths`` [b, LoRAs * blocks]."""
         if not self._searched:
-            return [self._cached(example) for example in examples]
+            return [self._conds_of(example, example.context[None], example.pooled[None]) for example in examples]
         here = strengths.to(self._clip.patcher.load_device)
 
         def prepare(rows: slice) -> None:
@@ -53,11 +52,6 @@ class TextConditioning:
 
         encoded = self._encoder([(example.caption, example.max_tokens) for example in examples], prepare)
         return [self._conds_of(example, *each) for example, each in zip(examples, encoded)]
-
-    def _cached(self, example: Example) -> ModelConds:
-        if id(example) not in self._conds:  # the examples live as long as this does
-            self._conds[id(example)] = self._conds_of(example, example.context[None], example.pooled[None])
-        return self._conds[id(example)]
 
     def _conds_of(self, example: Example, context: Tensor, pooled: Tensor) -> ModelConds:
         return self._denoiser.conds(context, pooled, example.sizes, example.latent.shape)

@@ -18,7 +18,7 @@ def encode_caption(clip, caption: str, max_tokens: int = 0) -> tuple[Tensor, Ten
     ``max_tokens``: a multiple of 75; as many are read and put together as kohya's trainers do. 0: the whole caption.
     Raises :class:`ModelError` for a CLIP without a pooled output.
     """
-    return _encode(clip, _tokens(clip, caption, max_tokens), max_tokens)
+    return _encode(clip, tokens_of(clip, caption, max_tokens), max_tokens)
 
 
 def keep_loaded(clip, undo: Undo) -> None:
@@ -43,7 +43,7 @@ class CaptionEncoder:
         """
         for caption in captions:
             if caption not in self._tokens:
-                self._tokens[caption] = _tokens(self._clip, *caption)
+                self._tokens[caption] = tokens_of(self._clip, *caption)
         tokens = [self._tokens[caption] for caption in captions]
         if all(map(_is_plain, tokens)):
             prepare(slice(0, len(tokens)))
@@ -73,7 +73,8 @@ class CaptionEncoder:
         return list(zip(contexts.split(1), pooled[0].to(first.device).split(1)))
 
 
-def _tokens(clip, caption: str, max_tokens: int) -> dict:
+def tokens_of(clip, caption: str, max_tokens: int = 0) -> dict:
+    """A caption's tokens, as the CLIP reads them; ``max_tokens`` as for :func:`encode_caption`."""
     tokens = clip.tokenize(caption)
     return long_captions.cut(clip, tokens, max_tokens) if max_tokens else tokens
 

@@ -32,10 +32,17 @@ class LearnableRate(float):
 
 
 def add_learnable(model, clip, lora: LoadedLora, rate: float):
-    """MODEL and CLIP with a LoRA that a search will find; until then it acts at strength ``rate``, where the search starts."""
-    source = replace(lora.source.loaded(), start=dict.fromkeys(lora.layout.architecture.blocks, rate))
-    learnable = LearnableRate(rate, source, next(_loading_order))
-    return add_patches(model, clip, lora.patches, lambda _: learnable)
+    """MODEL and CLIP with a LoRA that a search will find; until then it acts as where the search starts.
+
+    That is at strength ``rate`` but for the blocks that the LoRA's source has fixed.
+    """
+    architecture = lora.layout.architecture
+    source = replace(lora.source.loaded(), start=dict.fromkeys(architecture.blocks, rate))
+    order = next(_loading_order)
+    rates = {
+        block: LearnableRate(source.fixed.get(name, rate), source, order) for block, name in enumerate(architecture.blocks)
+    }
+    return add_patches(model, clip, lora.patches, lambda key: rates[architecture.block_of_key(key)])
 
 
 def split_learnable(model, clip):

@@ -3,32 +3,87 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
-from torch import Size, Tensor
+from torch import Size
 
-from .pictures import Example, Picture, Version
-from .pixels import latent_mask
-from .training_set import TrainingSet
+from .cache import Entry, FileEntry, MemoryEntry
+from .pictures import Example
+
+#: Samples that are read before they are asked for; a sample of 1024 x 1024 pixels is a megabyte.
+_MOST_AHEAD = 64
 
 
-class Examples(Sequence):
+@dataclass(frozen=True)
+class Encoded:
+    """An :class:`Example` whose tensors are wherever they are kept: "latent" and "mask" of the image, "context" and "pooled" of the text."""
+
+    image: Entry
+    text: Entry
+    sizes: Mapping[str, int]
+    caption: str | None
+    weight: float
+    name: str
+    max_tokens: int
+
+    @classmethod
+    def of(cls, example: Example) -> Encoded:
+        """What came encoded."""
+        image = {"latent": example.latent} | ({} if example.mask is None else {"mask": example.mask})
+        text = MemoryEntry({"context": example.context, "pooled": example.pooled})
+        return cls(
+            MemoryEntry(image), text, example.sizes, example.caption, example.weight, example.name, example.max_tokens
+        )  # fmt: skip
+
+    @property
+    def latent_shape(self) -> Size:
+        return self.image.shapes["latent"]
+
+    @property
+    def context_shape(self) -> Size:
+        return self.text.shapes["context"]
+
+    @property
+    def is_on_disk(self) -> bool:
+        return isinstance(self.image, FileEntry) or isinstance(self.text, FileEntry)
+
+    def load(self) -> Example:
+        """With its tensors. Raises CacheError where a file of theirs cannot be read any more."""
+        image, text = self.image.load(), self.text.load()
+        return Example(
+            latent=image["latent"],
+            context=text["context"],
+            pooled=text["pooled"],
+            sizes=dict(self.sizes),
+            caption=self.caption,
+            mask=image.get("mask"),
+            weight=self.weight,
+            name=self.name,
+            max_tokens=self.max_tokens,
+        )
+
+
+class Examples(Sequence[Encoded]):
     """The examples of one epoch, in a fixed order; a picture that is repeated stands there several times.
 
-    As a sequence it has the first version of each. :meth:`of` gives the version that a sample takes.
+    As a sequence it has the first version of each. :meth:`of` gives what a sample takes.
     """
 
-    def __init__(self, versions: Sequence[Sequence[Example]], order: Sequence[int], seed: int):
+    def __init__(self, versions: Sequence[Sequence[Encoded]], order: Sequence[int], seed: int):
         """``versions``: of each item of the training set; ``order``: positions of items."""
         self._versions, self._order, self._seed = versions, order, seed
+        self._reader: ThreadPoolExecutor | None = None
+        self._coming: dict[tuple[int, int], Future[Example]] = {}
 
     def __len__(self) -> int:
         return len(self._order)
 
-    def __getitem__(self, index: int) -> Example:
+    def __getitem__(self, index: int) -> Encoded:
         return self._versions[self._order[index]][0]
 
-    def __iter__(self) -> Iterator[Example]:
+    def __iter__(self) -> Iterator[Encoded]:
         return (self[index] for index in range(len(self)))
 
     @property
@@ -36,73 +91,33 @@ class Examples(Sequence):
         """Which item of the training set each example is."""
         return self._order
 
-    @property
-    def shapes(self) -> list[Size]:
-        """Of the latents. All versions of a picture have the same."""
-        return [example.latent.shape for example in self]
+    def close(self) -> None:
+        """Ends the reading."""
+        self._coming = {}
+        if self._reader is not None:
+            self._reader.shutdown(cancel_futures=True)
 
-    def of(self, index: int, number: int) -> Example:
+    def version(self, index: int, number: int) -> Encoded:
         """What sample ``number`` of the search takes of the example at ``index``: a function of both and the seed alone."""
         versions = self._versions[self._order[index]]
         if len(versions) == 1:
             return versions[0]
         return versions[random.Random(f"version {self._seed} {number}").randrange(len(versions))]
 
+    def of(self, index: int, number: int) -> Example:
+        """The same with its tensors."""
+        coming = self._coming.pop((index, number), None)
+        return self.version(index, number).load() if coming is None else coming.result()
 
-def encode(
-    training_set: TrainingSet,
-    encode_image: Callable[[Tensor], Tensor],
-    encode_caption: Callable[[str, int], tuple[Tensor, Tensor]],
-    seed: int = 0,
-) -> Examples:
-    """Every picture as an example, in as many versions as its options ask for where samples differ.
+    def read_ahead(self, samples: Sequence[tuple[int, int]]) -> None:
+        """Begins to read what these samples (index, number) take from the disk, in a thread beside whatever else is done.
 
-    ``encode_image``: pixels [h, w, 3] -> latent [4, h/8, w/8]; ``encode_caption``: (text, max_tokens) -> (context
-    [1, tokens, c], pooled [1, p]). Equal captions are encoded once, equal crops too. Latents and conditioning stay
-    in ordinary memory. ``seed``: of the versions, which depend on nothing else.
-    """
-    wanted = [_versions_of(item, position, seed) for position, item in enumerate(training_set.items)]
-    texts: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
-    for item, versions in zip(training_set.items, wanted):
-        for text in ((version.prompt, item.options.max_tokens) for version in versions):
-            if text not in texts:
-                texts[text] = tuple(part[0].detach().float().cpu() for part in encode_caption(*text))
-    versions = [
-        _encoded(item, of_item, encode_image, texts) if isinstance(item, Picture) else [item]
-        for item, of_item in zip(training_set.items, wanted)
-    ]
-    return Examples(versions, training_set.epoch(), seed)
-
-
-def _versions_of(item: Picture | Example, position: int, seed: int) -> list[Version]:
-    if not isinstance(item, Picture):
-        return []
-    if not item.options.varies:
-        return [item.version()]
-    return [item.version(random.Random(f"{seed} {position} {number}")) for number in range(item.options.variants)]
-
-
-def _encoded(
-    picture: Picture, versions: Sequence[Version], encode_image, texts: dict[tuple[str, int], tuple[Tensor, Tensor]]
-) -> list[Example]:
-    pixels, mask = picture.read()
-    latents: dict[tuple, Tensor] = {}
-    examples = []
-    for version in versions:
-        if (where := (version.corner, version.flipped)) not in latents:
-            latents[where] = encode_image(picture.cut(pixels, version)).detach().float().cpu()
-        context, pooled = texts[version.prompt, picture.options.max_tokens]
-        examples.append(
-            Example(
-                latent=latents[where],
-                context=context,
-                pooled=pooled,
-                sizes=picture.frame.sizes(*where),
-                caption=version.prompt,
-                mask=None if mask is None else latent_mask(picture.cut(mask, version)),
-                weight=picture.options.loss_weight,
-                name=picture.name,
-                max_tokens=picture.options.max_tokens,
-            )
-        )
-    return examples
+        What was begun in the call before and is not taken yet stays.
+        """
+        self._coming = dict(list(self._coming.items())[-_MOST_AHEAD:])
+        for index, number in samples[:_MOST_AHEAD]:
+            encoded = self.version(index, number)
+            if encoded.is_on_disk:
+                if self._reader is None:
+                    self._reader = ThreadPoolExecutor(1, "appl_search reading")
+                self._coming[index, number] = self._reader.submit(encoded.load)

@@ -14,6 +14,7 @@ import torch
 from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
+from ..digests import digest_of, digest_of_file
 from .buckets import Size
 from .pixels import checked, checked_mask, without_alpha
 
@@ -92,6 +93,13 @@ class FromFile:
         if alpha is not None:
             image, mask, _ = without_alpha(image, alpha, mask, self.alpha)
         return image, mask
+
+    def fingerprint(self) -> str:
+        try:
+            hashes = digest_of_file(self.path), self.mask and digest_of_file(self.mask)
+        except OSError as error:
+            raise UnreadablePicture(_unreadable(self.path, error)) from error
+        return digest_of((*hashes, self.alpha))
 
 
 def _decoded(path: Path) -> Tensor:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .ahead import ahead
+from .buckets import Size
+from .cache import DiskCache, default_folder
 from .captions import check_caption, first_line
 from .dataset_file import read_subsets
 from .files import FromFile, folders_in, look_at, mask_beside, pictures_among
@@ -33,6 +35,7 @@ def read_training_set(
     sub_folders: bool = True,
     skip_broken: bool = False,
     check_path: Callable[[Path], object] = lambda path: None,
+    cache_folder: Path | None = None,
 ) -> TrainingSet:
     """The pictures of a folder with their captions, or those that a dataset file (.toml) of kohya's trainers names.
 
@@ -42,7 +45,8 @@ def read_training_set(
     pictures ten times in an epoch, with `name` as the caption of those that have none. A mask may lie beside its picture
     (`cat.mask.png`). Pictures are read when the search needs them, and once here, to find the broken ones.
     ``skip_broken``: they are left out with a note, else ValueError names the first. ``check_path`` is called with each
-    folder and file before it is opened, and may raise.
+    folder and file before it is opened, and may raise. ``cache_folder``: where it is kept what was seen in pictures whose
+    options ask for that; the user's own folder without.
     """
     path = Path(path)
     check_path(path)
@@ -57,11 +61,12 @@ def read_training_set(
     else:
         raise ValueError(f"{path} is no folder of pictures and no dataset file (.toml).")
     pictures: list[Picture] = []
+    cache = DiskCache(cache_folder or default_folder())
     for subset in subsets:
         for each in (subset.folder, subset.metadata, subset.masks):
             if each is not None:
                 check_path(each)
-        more, more_notes = _pictures(subset, skip_broken)
+        more, more_notes = _pictures(subset, skip_broken, cache if subset.options.disk_cache else None)
         pictures += more
         notes += more_notes
     if not pictures:
@@ -91,18 +96,16 @@ class _Read:
     has_alpha: bool = False
 
 
-def _pictures(subset: Subset, skip_broken: bool) -> tuple[list[Picture], list[str]]:
+def _pictures(subset: Subset, skip_broken: bool, cache: DiskCache | None) -> tuple[list[Picture], list[str]]:
     """(pictures, notes) of one folder."""
     if not subset.folder.is_dir():
         raise ValueError(f"There is no folder {subset.folder}.")
     entries, notes = _entries(subset, skip_broken)
     read: list[_Read] = []
-    with ThreadPoolExecutor(_READERS) as pool:
-        for each in pool.map(lambda entry: _read(entry, subset), entries):
-            if each.problem is not None and not skip_broken:
-                pool.shutdown(cancel_futures=True)
-                raise each.problem
-            read.append(each)
+    for each in ahead(lambda entry: _read(entry, subset, cache), entries, _READERS, 2 * _READERS):
+        if each.problem is not None and not skip_broken:
+            raise each.problem
+        read.append(each)
     notes += [f"Left out: {each.problem}" for each in read if each.problem is not None]
     pictures = [each for each in read if each.picture is not None]
     if names := [each.picture.name for each in pictures if not each.has_caption]:
@@ -130,20 +133,31 @@ def _entries(subset: Subset, skip_broken: bool) -> tuple[list[Entry], list[str]]
     ] if missing else []
 
 
-def _read(entry: Entry, subset: Subset) -> _Read:
+def _read(entry: Entry, subset: Subset, cache: DiskCache | None) -> _Read:
     path, options, name = entry.path, subset.options, str(entry.path)
     try:
         caption = _caption_beside(path, subset) if entry.caption is None else entry.caption
         usable = check_caption(subset.caption if caption is None else caption, name, options.literal)
         source = FromFile(path, options.alpha, mask_beside(path, subset.masks))
-        size, has_alpha = look_at(path)
+        size, has_alpha = _seen(source, cache)
         frame = Frame.of(size, options.chooser, name)
-        if source.mask is not None:
-            source.read()
     except ValueError as error:
         return _Read(problem=error)
     picture = Picture(source, usable, frame, name, options, options.repeats)
     return _Read(picture, has_caption=bool(usable) or caption is not None, has_alpha=has_alpha)
+
+
+def _seen(source: FromFile, cache: DiskCache | None) -> tuple[Size, bool]:
+    """((width, height), whether there is alpha) of a picture that can be read, and its mask too. Raises ValueError for one that cannot."""
+    key = None if cache is None else {"seen": source.fingerprint()}
+    if key is not None and (entry := cache.find(key)) is not None:
+        return tuple(entry.values["size"]), entry.values["has_alpha"]
+    size, has_alpha = look_at(source.path)
+    if source.mask is not None:
+        source.read()
+    if key is not None:
+        cache.add(key, {}, {"size": size, "has_alpha": has_alpha})
+    return size, has_alpha
 
 
 def _caption_beside(path: Path, subset: Subset) -> str | None:

@@ -135,6 +135,12 @@ class TrainingOptions:
         help="Of each image as many versions are prepared when samples differ, by flips, crops or captions. Each is encoded once.",
         group=TRAINING, minimum=1, maximum=1000,
     )  # fmt: skip
+    disk_cache: bool = setting(
+        False,
+        help="What images and captions are encoded to is kept on disk: the next search on them begins at once, also with other "
+        "LoRAs, and thousands of images or versions need no more memory than a few.",
+        group=TRAINING, added_later=True, compare=False,
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         check(self)

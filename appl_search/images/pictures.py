@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
+from ..digests import digest_of
 from .captions import as_prompt, check_caption
 from .frames import Frame
 from .options import TrainingOptions
@@ -20,6 +21,9 @@ class Source(Protocol):
     def read(self) -> tuple[Tensor, Tensor | None]:
         """Pixels [h, w, 3] and mask [h, w], both in 0..1; None: all of it counts."""
 
+    def fingerprint(self) -> str:
+        """Of all that :meth:`read` depends on."""
+
 
 @dataclass(frozen=True)
 class InMemory:
@@ -31,13 +35,22 @@ class InMemory:
     def read(self) -> tuple[Tensor, Tensor | None]:
         return self.image, self.mask
 
+    def fingerprint(self) -> str:
+        return digest_of((self.image, self.mask))
 
-@dataclass(frozen=True)
-class Version:
-    """What samples of one picture can differ in. ``corner``: (left, top) of the crop. ``prompt``: the caption, for the host."""
+
+class Crop(NamedTuple):
+    """A part of a picture: its (left, top), and whether it is mirrored then."""
 
     corner: tuple[int, int]
     flipped: bool
+
+
+@dataclass(frozen=True)
+class Version:
+    """What samples of one picture can differ in. ``prompt``: the caption, for the host."""
+
+    crop: Crop
     prompt: str
 
 
@@ -59,7 +72,7 @@ class Picture:
         corner = self.frame.anywhere(draws) if draws is not None and options.random_crop else self.frame.centre
         caption = options.wording.word(self.caption, draws or random.Random(0))
         caption = check_caption(caption, self.name, options.literal)
-        return Version(corner, flipped, as_prompt(caption, options.literal))
+        return Version(Crop(corner, flipped), as_prompt(caption, options.literal))
 
     def read(self) -> tuple[Tensor, Tensor | None]:
         """Pixels [h, w, 3] and mask [h, w] at the size that versions are cropped from."""
@@ -68,17 +81,17 @@ class Picture:
             mask[:, :, None], self.frame.resized
         )[:, :, 0]
 
-    def cut(self, image: Tensor, version: Version) -> Tensor:
-        """A version's part of what :meth:`read` gives, pixels or mask."""
-        left, top = version.corner
+    def cut(self, image: Tensor, crop: Crop) -> Tensor:
+        """A part of what :meth:`read` gives, pixels or mask."""
+        left, top = crop.corner
         width, height = self.frame.kept
         part = image[top : top + height, left : left + width]
-        return part.flip(1) if version.flipped else part
+        return part.flip(1) if crop.flipped else part
 
     @property
     def pixels(self) -> Tensor:
         """Pixels [h, w, 3] of the plain version."""
-        return self.cut(self.read()[0], self.version())
+        return self.cut(self.read()[0], self.version().crop)
 
     @property
     def sizes(self) -> dict[str, int]:

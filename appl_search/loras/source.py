@@ -19,7 +19,8 @@ class LoraSource:
 
     ``path``: a safetensors file. ``name``: shown in results, the file's stem unless given.
     ``fixed``: rates that are not searched, by block name ({"IN07": 0.0}). ``tie``: None for one rate
-    per block, "sections" for one each for BASE, IN, MID and OUT, "all" for a single rate.
+    per block, "sections" for one each for BASE, IN, MID and OUT, "all" for a single rate, or blocks that have the rate of
+    another one ({"OUT03": "OUT02"}); what is fixed is tied to nothing. :mod:`appl_search.loras.rules` has both as a text.
     ``start``: rates to start from, by block name; blocks not named start at ``SearchSettings.init``.
     ``contents``: what the file held when it was read; None until :meth:`loaded`.
 
@@ -29,7 +30,7 @@ class LoraSource:
     path: str | Path
     name: str = ""
     fixed: Mapping[str, float] = field(default_factory=dict)
-    tie: str | None = None
+    tie: str | Mapping[str, str] | None = None
     start: Mapping[str, float] = field(default_factory=dict)
     contents: LoraFile | None = field(default=None, repr=False, compare=False)
 
@@ -38,8 +39,10 @@ class LoraSource:
         object.__setattr__(self, "name", self.name or self.path.stem)
         for what in ("fixed", "start"):
             object.__setattr__(self, what, {_block(name): float(rate) for name, rate in getattr(self, what).items()})
-        if self.tie not in _TIES:
-            raise ValueError(f"LoraSource(tie={self.tie!r}): expected None, 'sections' or 'all'.")
+        if isinstance(self.tie, Mapping):
+            object.__setattr__(self, "tie", _checked_ties(self.tie))
+        elif self.tie not in _TIES:
+            raise ValueError(f"LoraSource(tie={self.tie!r}): expected None, 'sections', 'all', or blocks by name.")
 
     def loaded(self) -> LoraSource:
         """The same with the file's contents in memory: whatever becomes of the file, they stay. Raises LoraError."""
@@ -57,6 +60,15 @@ def _block(name: str) -> str:
     if name.upper() not in known:
         raise ValueError(f"{name!r} is not an {labels()} block. Expected one of {', '.join(known)}.")
     return name.upper()
+
+
+def _checked_ties(tie: Mapping[str, str]) -> dict[str, str]:
+    """Blocks by the names of those that are tied to them. ValueError for a block that is tied to one that is tied itself."""
+    ties = {_block(block): _block(other) for block, other in tie.items()}
+    if chained := [block for block, other in ties.items() if other in ties]:
+        other = ties[chained[0]]
+        raise ValueError(f"LoraSource(tie={dict(tie)!r}): {chained[0]} is tied to {other}, which is tied to {ties[other]}. Tie both to that one.")
+    return ties
 
 
 def told_apart(sources: Sequence[LoraSource]) -> list[LoraSource]:

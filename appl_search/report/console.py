@@ -55,8 +55,8 @@ class SearchConsole(ConsoleProgress):
         """How the search went, and the rates of each of its LoRAs."""
         settings = result.settings
         print(f"\n{settings.method}: {result.samples} samples in {len(result.history.loss)} steps and {result.seconds:.0f} s")
-        for weights in result.block_weights:
-            print(f"\n{weights.name}:", *table(weights), sep="\n")
+        for weights, rules in zip(result.block_weights, result.rules):
+            print(f"\n{weights.name}:", *table(weights, rules), sep="\n")
         if result.verdict is not None:
             print(f"\n{result.verdict.text}", *comparison_table(result.comparison), sep="\n")
         for note in result.notes:

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from ..comparing.comparison import Comparison
+from ..loras.rules import BlockRules
 from ..searching.result import SearchResult
 from ..weights.block_weights import BlockWeights
 from ..weights.formats import FORMATS, write
@@ -47,8 +48,8 @@ def html_report(result: SearchResult, pictures: Mapping[str, Sequence[Image.Imag
     if shown:
         parts.append(f'<h2>Pictures</h2><div class="pictures">{"".join(shown)}</div>')
     parts.append(f'<h2>Figures</h2><div class="figures">{"".join(_figures(result))}</div>')
-    for weights in result.block_weights:
-        parts += [f"<h2>{escape(weights.name)}</h2>", _rates(weights), "<h3>For other programs</h3>", _strings(weights)]
+    for weights, rules in zip(result.block_weights, result.rules):
+        parts += [f"<h2>{escape(weights.name)}</h2>", _rates(weights, rules), "<h3>For other programs</h3>", _strings(weights)]
     settings = {**result.settings.to_dict(), "prediction": result.prediction}
     parts += ["<h2>Settings</h2>", _table(settings), "<h2>Versions</h2>", _table({**_versions(), **versions})]
     body = "\n".join(parts)
@@ -93,11 +94,12 @@ def _picture(caption: str, image: Image.Image) -> str:
     return f'<figure><img src="data:image/jpeg;base64,{data}" alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
 
 
-def _rates(weights: BlockWeights) -> str:
+def _rates(weights: BlockWeights, rules: BlockRules) -> str:
     rows = []
-    for name, value, error, there in zip(weights.blocks, weights.values, weights.stderr, weights.present):
+    for block, (name, value, error, there) in enumerate(zip(weights.blocks, weights.values, weights.stderr, weights.present)):
         rate, spread = (f"{value:.3f}", f"± {error:.3f}" if error == error else "") if there else ("-", "no keys")
-        rows.append(f'<tr><th>{escape(name)}</th><td class="number">{rate}</td><td>{spread}</td></tr>')
+        note = rules.note(block) if there else ""
+        rows.append(f'<tr><th>{escape(name)}</th><td class="number">{rate}</td><td>{spread}</td><td>{note}</td></tr>')
     return f"<table>{''.join(rows)}</table>"
 
 

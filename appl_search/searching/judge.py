@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Size, Tensor
 
-from ..comparing.comparison import HELD_OUT, IN_TURN, SEARCHED, Candidate, Comparison
+from ..comparing.comparison import HELD_OUT, IN_TURN, SEARCHED, Candidate, Comparison, has_interval
 from ..gradients.draws import CHOICE, COMPARISON, Draws
 from ..gradients.rates import Rates
 from ..settings import SearchSettings
@@ -54,7 +54,7 @@ class Judge:
         """Of what was found [p] and the best ``single`` strengths with the others, on the pictures held out; and notes.
 
         Without any: on the folds, each with what ``without_folds`` say at ``penalty``. Without these: on the pictures of the search.
-        None where the loss of what was found is not finite; others whose loss is not are left out.
+        None where the loss of what was found is not finite, and with too few samples; others whose loss is not finite are left out.
         """
         of_all = candidates_of(self._rates, self._all_rates(found), single)
         if self._split.held_out:
@@ -65,6 +65,8 @@ class Judge:
             parts, seen = [_part(self._split.searched, of_all)], SEARCHED
         losses, examples = losses_of(parts, self._draws(COMPARISON, parts), self._losses)
         pictures = torch.tensor(self._split.pictures)[examples]
+        if not has_interval(pictures):
+            return None, [f"{len(pictures)} samples are too few to compare what was found with anything."]
         is_finite = losses.isfinite().all(1)
         names = [candidate.name for (candidate, _), good in zip(of_all, is_finite.tolist()) if not good]
         notes = [f"The model overflows with {name}, so that is not compared with what was found." for name in names]

@@ -67,6 +67,7 @@ class Record:
             prediction=self._prediction,
             penalty_path=path,
             notes=self._notes(),
+            rules=self._rates.rules,
         )
 
     def all_rates(self, parameters: Tensor) -> Tensor:

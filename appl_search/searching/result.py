@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,9 +15,10 @@ from ..comparing.comparison import Comparison
 from ..comparing.likeness import Likeness
 from ..comparing.verdict import Verdict, verdict
 from ..loras.layout import LoraLayout
+from ..loras.rules import BlockRules
 from ..settings import SearchSettings
 from ..weights.block_weights import BlockWeights
-from ..weights.fields import Fields, read_json
+from ..weights.fields import Fields, read_json, wrong
 from ..weights.registry import shortened
 from .penalty_path import PenaltyPath, Solution
 
@@ -56,6 +57,7 @@ class SearchResult:
     ``penalty_path``: of a method with a model of the loss, else None. ``notes``: what else there is to know, in sentences.
     ``comparison``: of what was found with what everybody can have without a search; None where it was not made, and for
     other penalties than the search's. ``ablation``: what each block does, ``likeness``: which do the same; None as for ``comparison``.
+    ``rules``: of each LoRA, which rates were fixed or tied; () for none at all.
     """
 
     block_weights: tuple[BlockWeights, ...]
@@ -67,8 +69,13 @@ class SearchResult:
     penalty_path: PenaltyPath | None = None
     notes: tuple[str, ...] = ()
     comparison: Comparison | None = None
+    rules: tuple[BlockRules, ...] = ()
     ablation: Ablation | None = None
     likeness: Likeness | None = None
+
+    def __post_init__(self) -> None:
+        if not self.rules:
+            object.__setattr__(self, "rules", tuple(BlockRules.none(weights.layout.architecture) for weights in self.block_weights))
 
     def path(self, points: int = 40) -> list[PathPoint]:
         """Block weights over a grid of penalties, from 0 to the one that switches all off.
@@ -109,6 +116,7 @@ class SearchResult:
             "comparison": self.comparison.to_dict() if self.comparison is not None else None,
             "ablation": self.ablation.to_dict() if self.ablation is not None else None,
             "likeness": self.likeness.to_dict() if self.likeness is not None else None,
+            "rules": [rules.text() for rules in self.rules],
             "penalty_path": self.penalty_path.to_dict() if self.penalty_path is not None else None,
             "history": {
                 "loss": self.history.loss.tolist(),
@@ -142,9 +150,18 @@ class SearchResult:
             penalty_path=path,
             notes=fields.texts("notes") if fields.has("notes") else (),
             comparison=Comparison.from_fields(fields.object("comparison")) if fields.has("comparison") else None,
+            rules=_rules(fields, weights) if fields.has("rules") else (),
             ablation=Ablation.from_fields(fields.object("ablation"), shape) if fields.has("ablation") else None,
             likeness=Likeness.from_fields(fields.object("likeness"), shape) if fields.has("likeness") else None,
         )
+
+
+def _rules(fields: Fields, weights: Sequence[BlockWeights]) -> tuple[BlockRules, ...]:
+    """Those of each LoRA; results of version 0.1.0 have none."""
+    texts = fields.texts("rules", 4000)
+    if len(texts) != len(weights):
+        raise wrong(fields.place("rules"), fields.list("rules"), f"a list of {len(weights)}")
+    return tuple(BlockRules.parse(text, each.layout.architecture) for text, each in zip(texts, weights))
 
 
 def _history(fields: Fields, shape: tuple[int, int]) -> History:

@@ -89,6 +89,7 @@ class Run(Iterator[Event]):
         at = self._rates.all_rates(self._method.parameters)
         self._pictures.at(self._record.samples, at)
         started = time.perf_counter()
+        self._read_ahead()
         batch = self._gradients(draw, at, self._method.probes(len(draw)))
         self._check_finite(batch, draw)
         penalty = self._penalty(at)
@@ -237,6 +238,11 @@ class Run(Iterator[Event]):
             return self._evaluator.gradients(part, rates, sum(row < probes for row in rows))
 
         return self._shared_out(draw, compute)
+
+    def _read_ahead(self) -> None:
+        """What this process needs of the next batch comes from the disk while this batch is computed."""
+        coming = self._draws.coming()
+        self._evaluator.examples.read_ahead([coming[row] for row in self.team.mine(len(coming))])
 
     def _losses(self, draw: Draw, rates: Tensor) -> Tensor:
         def compute(part: Draw, rows: list[int]) -> Gradients:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from ..digests import digest_of
 from ..gradients.task import Task
 
 SCHEMA = "appl-search-state/1"
@@ -83,7 +81,7 @@ def describe(task: Task) -> dict[str, Any]:
             }
             for source in task.loras
         ],
-        "images": _digest(task.images.items),
+        "images": digest_of(task.images.items),
         "recorded": task.draws is not None,
     }
 
@@ -107,34 +105,6 @@ def _differences(saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
 def _unnamed(loras: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A file may have another name than before."""
     return [{key: value for key, value in lora.items() if key != "name"} for lora in loras]
-
-
-def _digest(value: Any) -> str:
-    digest = hashlib.sha256()
-    _feed(digest, value)
-    return digest.hexdigest()
-
-
-def _feed(digest, value: Any) -> None:
-    """Everything that a value is made of. A file counts by its path, size and time of change."""
-    if isinstance(value, Tensor):
-        digest.update(f"{value.dtype}{tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    elif is_dataclass(value):
-        digest.update(type(value).__name__.encode())
-        for field in fields(value):
-            _feed(digest, getattr(value, field.name))
-    elif isinstance(value, Mapping):
-        _feed(digest, sorted(value.items()))
-    elif isinstance(value, (list, tuple)):
-        digest.update(f"[{len(value)}".encode())
-        for each in value:
-            _feed(digest, each)
-    elif isinstance(value, Path):
-        stat = value.stat()
-        digest.update(f"{value}|{stat.st_size}|{stat.st_mtime_ns}".encode())
-    else:
-        digest.update(f"{value!r}|".encode())
 
 
 def _flat(state: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

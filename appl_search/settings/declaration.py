@@ -108,9 +108,12 @@ class Setting:
         return None if self.none_as is not None and shown == self.none_as else shown
 
 
-def setting(default: Any = MISSING, **declaration: Any) -> Any:
-    """A dataclass field that is a setting. ``declaration``: the first part of :class:`Setting`'s fields, by name."""
-    return field(default=default, metadata={_KEY: Setting(**declaration)})
+def setting(default: Any = MISSING, *, compare: bool = True, **declaration: Any) -> Any:
+    """A dataclass field that is a setting. ``declaration``: the first part of :class:`Setting`'s fields, by name.
+
+    ``compare``: False for one that what is found does not depend on.
+    """
+    return field(default=default, compare=compare, metadata={_KEY: Setting(**declaration)})
 
 
 @cache

@@ -12,14 +12,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..loras.adapters import Parts, adapters_in
-from ..loras.adapters.base import Factors
+from ..loras.adapters.base import Factors, product_norm
 from ..loras.adapters.difference import WEIGHT
 from ..loras.adapters.lora import Lora
 from ..loras.errors import LoraError, cut
 from ..loras.source import LoraSource
 from ..whole_files import written_whole
 from .block_weights import BlockWeights
-from .storing import product_norm, stored, stored_factors, truncated
+from .storing import stored, stored_factors, truncated
 
 #: ``difference(source, stem, rate)``: what a LoRA adds to the weight of a stem at a rate, from a model.
 Difference = Callable[[LoraSource, str, float], Tensor]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..loras.adapters.base import product_norm
+
 #: Rounding that a file may have, relative to the norm: that of bf16 is within it, that of fp8 is not.
 LARGEST_ERROR = 3e-3
 
@@ -41,11 +43,6 @@ def stored_factors(up: Tensor, down: Tensor) -> tuple[Tensor, Tensor, float]:
         if lost <= LARGEST_ERROR * size:
             break
     return new_up, new_down, lost
-
-
-def product_norm(up: Tensor, down: Tensor) -> float:
-    """Frobenius norm of up [out, r] times down [r, in], without the product: tr(up^T up down down^T)."""
-    return max(float((up.mT @ up * (down @ down.mT)).sum(dtype=torch.float64)), 0.0) ** 0.5
 
 
 def truncated(up: Tensor, down: Tensor, rank: int) -> tuple[Tensor, Tensor, float]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ...appl_search import LoraSource, SearchSettings
 from ...appl_search.loras.layout import read_layout
+from ...appl_search.loras.rules import BlockRules
 from ...appl_search.report.curves import running_mean
 from ...appl_search.searching.events import Event
 from ..support.common import Json
@@ -50,9 +51,11 @@ class RunningSearch:
         self._head: Json = {"node": node_id, "workflow": workflow, "prompt": getattr(self._server, "last_prompt_id", None)}
         layouts = [read_layout(source) for source in sources]
         self._start: Json = {
-            "loras": [panel_state.lora(layout) for layout in layouts],
+            "loras": [
+                panel_state.lora(layout, BlockRules.of(source, layout.architecture)) for source, layout in zip(sources, layouts)
+            ],
             "rates": [
-                [source.start.get(block, settings.init) for block in layout.architecture.blocks]
+                [source.fixed.get(block, source.start.get(block, settings.init)) for block in layout.architecture.blocks]
                 for source, layout in zip(sources, layouts)
             ],
             "method": settings.method,

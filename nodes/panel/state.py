@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ...appl_search import BlockWeights, SearchResult
 from ...appl_search.architectures import Architecture
 from ...appl_search.loras.layout import LoraLayout
+from ...appl_search.loras.rules import BlockRules, Fixed, SameAs
 from ...appl_search.report.curves import running_mean
 from ...appl_search.weights.block_weights import layout_from_fields
 from ...appl_search.weights.fields import Fields, finite
@@ -18,14 +19,16 @@ CURVE_POINTS = 240
 PATH_POINTS = 40
 
 
-def lora(layout: LoraLayout) -> Json:
-    """Which LoRA it is, and how many of its keys each block has."""
+def lora(layout: LoraLayout, rules: BlockRules) -> Json:
+    """Which LoRA it is, how many of its keys each block has, which rates are fixed, and which block each other's is tied to."""
     return {
         "name": layout.name,
         "sha256": layout.sha256,
         "architecture": layout.architecture.name,
         "groups": dict(layout.groups),
         "keys": list(layout.keys),
+        "fixed": [isinstance(rule, Fixed) for rule in rules.rules],
+        "same_as": [rule.block if isinstance(rule, SameAs) else None for rule in rules.rules],
     }
 
 
@@ -52,7 +55,7 @@ def of_result(result: SearchResult, file: str | None, previews: Json | None = No
         "single": single(result),
         "verdict": verdict(result),
         "penalty_chosen": settings.choose_penalty,
-        "loras": [_found(weights) for weights in result.block_weights],
+        "loras": [_found(weights, rules) for weights, rules in zip(result.block_weights, result.rules)],
         **blocks(result.block_weights[0].layout.architecture),
         **formats(),
         "path": [
@@ -88,7 +91,7 @@ def verdict(result: SearchResult) -> Json | None:
     return {
         "text": said.text,
         "kind": said.kind,
-        "words": {"key": said.key, "values": dict(said.values)},
+        "words": {"key": said.kind, "values": dict(said.values)},
         "rows": [
             {"name": each.name, "loss": significant(loss), "change": significant(above / found), "error": significant(error / found)}
             for each, loss, above, error in rows
@@ -146,9 +149,9 @@ def significant(value: float, digits: int = 5) -> float:
     return float(f"{value:.{digits}g}")
 
 
-def _found(weights: BlockWeights) -> Json:
+def _found(weights: BlockWeights, rules: BlockRules) -> Json:
     return {
-        **lora(weights.layout),
+        **lora(weights.layout, rules),
         "rates": rates(weights.values),
         "errors": errors(weights),
         "strings": strings(weights),

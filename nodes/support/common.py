@@ -15,6 +15,7 @@ CATEGORY = "LoRA/block weights"
 BLOCK_WEIGHTS = "BLOCK_WEIGHTS"  # an appl_search.SearchResult
 TRAINING_IMAGES = "TRAINING_IMAGES"  # an appl_search.TrainingSet
 TRAINING_OPTIONS = "APPL_SEARCH_TRAINING_OPTIONS"  # an appl_search.TrainingOptions
+BLOCK_RULES = "APPL_SEARCH_BLOCK_RULES"  # a text that appl_search.loras.rules.BlockRules reads
 SETTINGS = "APPL_SEARCH_SETTINGS"  # an appl_search.SearchSettings
 PREVIEWS = "APPL_SEARCH_PREVIEWS"  # an appl_search.PreviewSettings
 LBW_MODEL = "LBW_MODEL"  # of ComfyUI-Inspire-Pack: {"blocks": {key: (patch, rate)}, "muted": [key, ...]}

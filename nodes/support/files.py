@@ -27,6 +27,11 @@ def result_folder() -> Path:
     return Path(folder_paths.get_output_directory()) / FOLDER
 
 
+def cache_folder() -> Path:
+    """Where it is kept what training images are encoded to: beside the results, whose list need not go through all of it."""
+    return Path(folder_paths.get_output_directory()) / f"{FOLDER}_cache"
+
+
 def report_folder() -> Path:
     """Where reports are saved."""
     return result_folder() / "reports"

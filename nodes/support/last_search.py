@@ -21,7 +21,7 @@ class SearchInputs:
     """
 
     objects: tuple[weakref.ref | None, ...]
-    sha256: tuple[str, ...]
+    loras: tuple[tuple, ...]
     settings: SearchSettings
     previews: PreviewSettings | None
 
@@ -35,7 +35,8 @@ class SearchInputs:
     ) -> SearchInputs:
         """``objects``: those that the node was given; None for an input without a link."""
         references = tuple(None if given is None else weakref.ref(given) for given in objects)
-        return cls(references, tuple(read_layout(source).sha256 for source in sources), settings, previews)
+        loras = tuple((read_layout(source).sha256, source.fixed, source.tie, source.start) for source in sources)
+        return cls(references, loras, settings, previews)
 
     def give_the_same_search_as(self, others: SearchInputs) -> bool:
         """Whether a search of these and of the others would be the same. False when one of the objects no longer exists."""

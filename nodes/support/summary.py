@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ...appl_search import BlockWeights, SearchResult
+from ...appl_search.loras.rules import BlockRules
 
 
 def summary(result: SearchResult) -> str:
@@ -13,7 +14,7 @@ def summary(result: SearchResult) -> str:
     steps = len(result.history.loss)
     head = f"{settings.method}: {result.samples} samples in {steps} steps and {result.seconds:.0f} s, penalty {settings.penalty:g}, seed {settings.seed}"
     verdict = [result.verdict.text] if result.verdict is not None else []
-    return "\n\n".join([head, *verdict, *map(_paragraph, result.block_weights), *result.notes])
+    return "\n\n".join([head, *verdict, *map(_paragraph, result.block_weights, result.rules), *result.notes])
 
 
 def table(weights: BlockWeights) -> list[list]:
@@ -25,9 +26,10 @@ def table(weights: BlockWeights) -> list[list]:
     ]
 
 
-def _paragraph(weights: BlockWeights) -> str:
-    return "\n".join([weights.name, *(_line(*row) for row in table(weights))])
+def _paragraph(weights: BlockWeights, rules: BlockRules) -> str:
+    notes = dict(zip(weights.blocks, map(rules.note, range(len(weights.blocks)))))
+    return "\n".join([weights.name, *(_line(*row, notes[row[0]]) for row in table(weights))])
 
 
-def _line(block: str, rate: float, error: float | None) -> str:
-    return f"{block:<5} {rate:7.3f}" + ("" if error is None else f" ± {error:.3f}")
+def _line(block: str, rate: float, error: float | None, note: str) -> str:
+    return f"{block:<5} {rate:7.3f}" + ("" if error is None else f" ± {error:.3f}") + (f" ({note})" if note else "")

@@ -219,3 +219,28 @@ def test_loras_whose_names_become_the_same_are_baked_into_two_files(tmp_path):
     given = ["--model", "demo", "--lora", *loras, "--images", shell.IMAGES, "--output", tmp_path / "out", *shell.SHORT, "--bake"]
     assert main(["search", *map(str, given)]) == 0
     assert {path.name for path in (tmp_path / "out").glob("found_*.safetensors")} == {"found_x_y.safetensors", "found_x_y_2.safetensors"}
+
+
+def test_rules_are_for_all_loras_or_for_one_and_count_more_than_fixed_and_tied_rates(tmp_path):
+    loras = ["--lora", shell.LORAS["style"], shell.LORAS["character"], "--fix", "MID=0.25", "--tie", "sections"]
+    assert shell.search(tmp_path, *loras, "--rules", "IN00-IN02 = 0; OUT = search", "style: OUT08 = 0.75; OUT07 = start") == 0
+    result = found(tmp_path)
+    style, character = result.block_weights
+    assert [rules.text() for rules in result.rules] == [
+        "IN00-IN02 = 0; IN04-IN08 = same as IN03; MID = 0.25; OUT07 = 0.5; OUT08 = 0.75",
+        "IN00-IN02 = 0; IN04-IN08 = same as IN03; MID = 0.25",
+    ]
+    assert (style["IN01"], style["OUT07"], style["OUT08"], character["MID"]) == (0.0, 0.5, 0.75, 0.25)
+    assert style["OUT06"] != style["OUT05"] and character["IN04"] == character["IN05"] != 0.5
+
+
+@pytest.mark.parametrize(
+    "rules, expected",
+    [
+        ("IN00 = off", "'IN00 = off': 'off' is no rule. Expected search,"),
+        ("stile: IN00 = 0", "there is no LoRA 'stile'. Expected one of style, or its number"),
+    ],
+)
+def test_rules_that_cannot_be_read_are_named(tmp_path, capsys, rules, expected):
+    assert shell.search(tmp_path, "--rules", rules) != 0
+    assert expected in capsys.readouterr().err

@@ -13,6 +13,7 @@ NODES = (
     "ApplSearchBake",
     "ApplSearchLoadLora",
     "ApplSearchLoadResult",
+    "ApplSearchLook",
     "ApplSearchPlot",
     "ApplSearchPreviews",
     "ApplSearchReport",

@@ -9,22 +9,18 @@ import torch
 from appl_search import LoraSource, SearchSettings, TrainingOptions, TrainingSet
 from appl_search.gradients.draws import Draws
 from appl_search.gradients.evaluator import opened
-from appl_search.images.examples import encode
+from appl_search.images.encoding import encode
 from tests import oracle
+from tests.images.encoders import PlainEncoders
 
 CAPTION = "one, two, three, four, five"
 VARIED = TrainingOptions(width=64, height=64, buckets=False, flip=True, random_crop=True, shuffle=True, variants=12)
 
 
 def encoded(training_set, seed=0):
-    """With pixels for latents, each caption's letters for its conditioning, and the captions that were encoded."""
-    captions = []
-
-    def encode_caption(caption, max_tokens):
-        captions.append(caption)
-        return torch.tensor([[float(sum(map(ord, caption)))]]), torch.zeros(1, 1)
-
-    return encode(training_set, lambda pixels: pixels.movedim(-1, 0), encode_caption, seed), captions
+    """The examples, and the captions that were encoded."""
+    encoders = PlainEncoders()
+    return encode(training_set, encoders, seed), encoders.captions
 
 
 def pictures(options=TrainingOptions(), number=2, **more):
@@ -50,7 +46,7 @@ def test_samples_differ_as_the_options_ask_and_are_the_same_for_the_same_seed_an
 
 def test_half_of_the_samples_are_mirrored_and_a_mirrored_crop_is_told_to_sdxl():
     examples, _ = encoded(pictures(TrainingOptions(flip=True, variants=200), number=1))
-    mirrored = [not torch.equal(examples.of(0, number).latent, examples[0].latent) for number in range(400)]
+    mirrored = [not torch.equal(examples.of(0, number).latent, examples.of(0, 0).latent) for number in range(400)]
     assert 140 < sum(mirrored) < 260
     image = torch.rand(1, 64, 101, 3)
     examples, _ = encoded(TrainingSet.from_images(image, "", options=TrainingOptions(flip=True, variants=8)))
@@ -62,7 +58,7 @@ def test_half_of_the_samples_are_mirrored_and_a_mirrored_crop_is_told_to_sdxl():
 def test_without_anything_random_each_picture_and_caption_is_encoded_once():
     examples, captions = encoded(pictures(TrainingOptions(prefix="photo of", repeats=3)))
     assert captions == ["photo of " + CAPTION]
-    assert len(examples) == 6 and examples.of(0, 1) is examples.of(1, 7) is examples[2]
+    assert len(examples) == 6 and examples.of(0, 1).latent is examples.of(1, 7).latent is examples.of(2, 0).latent
 
 
 def test_a_mask_is_mirrored_and_cropped_with_its_picture():

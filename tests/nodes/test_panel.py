@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from appl_search import LoraSource, PreviewSettings, SearchResult, SearchSettings
+from appl_search.loras.rules import BlockRules
 from appl_search.report.figures import draw
 from appl_search.searching.events import Event
 from appl_search.searching.methods.quadratic import Quadratic
@@ -181,7 +182,7 @@ def test_the_state_is_short_and_json(sent):
 
 def test_strings_of_rates_that_the_page_chose():
     (weights,) = result_for((oracle.LORA_A, {"IN04": 0.5})).block_weights
-    asked = {**panel_state.lora(weights.layout), "rates": list(weights.values)}
+    asked = {**panel_state.lora(weights.layout, BlockRules.none(weights.layout.architecture)), "rates": list(weights.values)}
     asked["errors"] = [None if error != error else error for error in weights.stderr]
     assert panel_state.strings_of([Fields(asked)]) == [panel_state.strings(weights)]
     with pytest.raises(ValueError, match="There is no field groups"):

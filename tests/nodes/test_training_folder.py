@@ -7,6 +7,7 @@ import os
 import pytest
 from PIL import Image
 
+from appl_search.host import conditioning
 from tests import stand_in_folder_paths
 
 
@@ -88,3 +89,26 @@ def test_a_changed_file_makes_the_node_run_again(node, inputs):
     assert before == (changed("cats"), changed("set.toml"))
     os.utime(inputs / "cats" / "y.txt", ns=(1, 1))
     assert changed("cats") != before[0] and changed("set.toml") != before[1]
+
+
+def test_what_is_encoded_lies_in_the_output_folder_when_it_is_asked_for(node, inputs, monkeypatch):
+    model, clip, vae, *_ = node("ApplSearchTinySDXL").load()
+    calls = []
+    for name in ("encode_image", "encode_caption"):
+        function = getattr(conditioning, name)
+        monkeypatch.setattr(conditioning, name, lambda *given, function=function: calls.append(given) or function(*given))
+    learnable, clip = node("ApplSearchLoadLora").load(model, "[demo] style", 0.5, clip)
+
+    def search(disk_cache: bool) -> None:
+        options = node("ApplSearchTrainingOptions").make(disk_cache=disk_cache)[0]
+        images = read(node, "cats", options=options)["result"][0]
+        calls.clear()
+        node("ApplSearchRun").run(learnable, vae, images, clip, method="adamw", samples=1, penalty=0.0, seed=0)
+
+    cache = inputs.parent / "output" / "block_weights_cache"
+    search(False)
+    assert len(calls) == 4 and not cache.exists()
+    search(True)
+    assert len(calls) == 4 and len(list(cache.iterdir())) == 4  # two captions; the latent of two equal pictures, and that they are whole
+    search(True)
+    assert calls == []

@@ -38,6 +38,11 @@ test("what is said of a bar", () => {
   assert.equal(readout(alone, 0, 5), "IN04: 0.5 \u00b1 0.031 \u00b7 what IN04 does \u00b7 6 keys");
   assert.equal(readout({ ...alone, loras: [{ ...lora, name: "other" }, lora] }, 1, 0), "style BASE: 0.5 \u00b7 what BASE does \u00b7 1 key");
   assert.equal(readout(alone, 0, 1), "IN00: not in this LoRA \u00b7 what IN00 does");
+  const same_as = lora.keys.map((_, block) => (block === 6 ? 5 : null));
+  const ruled = { ...alone, loras: [{ ...lora, same_as, fixed: lora.keys.map((_, block) => block === 5) }] };
+  assert.equal(readout(ruled, 0, 5), "IN04: 0.5 \u00b1 0.031 (fixed) \u00b7 what IN04 does \u00b7 6 keys");
+  assert.equal(readout(ruled, 0, 6), "IN05: 0.5 (same as IN04) \u00b7 what IN05 does \u00b7 7 keys");
+  assert.equal(readout(ruled, 0, 7), "IN06: 0.5 \u00b7 what IN06 does \u00b7 8 keys");
   const small = { name: "style", keys: [1, 0, 1, 1, 1, 1, 2], rates: [0, 0, 0, 0, 0, 0, 1], errors: null };
   assert.equal(readout({ ...search, ...SEVEN, loras: [small] }, 0, 6), "TAIL: 1 \u00b7 what TAIL does \u00b7 2 keys");
 });

@@ -67,7 +67,10 @@ export function readout(search, index, block) {
   if (!keys) return `${title}: ${t("not in this LoRA")} \u00b7 ${description(search, block)}`;
   const error = lora.errors?.[block];
   const rate = rateText(lora.rates[block]) + (error == null ? "" : ` \u00b1 ${rateText(error)}`);
-  return `${title}: ${rate} \u00b7 ${description(search, block)} \u00b7 ${keys === 1 ? t("1 key") : t("{0} keys", keys)}`;
+  const tied = lora.same_as?.[block];
+  const rule = lora.fixed?.[block] ? t("fixed") : tied == null ? "" : t("same as {0}", search.blocks[tied]);
+  const found = rule ? `${rate} (${rule})` : rate;
+  return `${title}: ${found} \u00b7 ${description(search, block)} \u00b7 ${keys === 1 ? t("1 key") : t("{0} keys", keys)}`;
 }
 
 /** How many blocks are on, of those that the LoRAs have. */

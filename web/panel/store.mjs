@@ -7,6 +7,8 @@
  * @property {string} architecture the model family that its blocks are of
  * @property {Record<string, number>} groups keys by part of the U-Net, for the server to write strings
  * @property {number[]} keys how many each block has
+ * @property {boolean[]} [fixed] which rates are not searched
+ * @property {(number|null)[]} [same_as] the block whose rate each one has, null for its own
  * @property {number[]} rates
  * @property {(number|null)[]|null} errors
  * @property {Record<string, {text: string, notes: string[]}>|null} strings in every format, once the search has ended

@@ -61,6 +61,23 @@ class Adapter:
         """The difference, where the file has it as one tensor."""
         return None
 
+    def kind(self, parts: Parts) -> str:
+        """Its name, with what is said of a weight decomposition (DoRA)."""
+        return f"{self.name}+dora" if DORA_SCALE in parts else self.name
+
+    def rank(self, parts: Parts) -> int | None:
+        """The inner size of the adapter's product; None for what is no product."""
+        return None
+
+    def norm(self, parts: Parts) -> float | None:
+        """Frobenius norm of the difference at strength 1, in fp64 and from the factors; None where it is made from the weight."""
+        if self.depends_on_weight(parts):
+            return None
+        if (whole := self.whole(parts)) is not None:
+            return norm(whole)
+        factors = self.factors(parts)
+        return None if factors is None else product_norm(factors[1].double(), factors[0].flatten(1).double())
+
     def is_linear(self, parts: Parts) -> bool:
         """Whether the difference is proportional to the LoRA's strength."""
         return True
@@ -113,6 +130,16 @@ def decomposition_fits(parts: Parts, weight: torch.Size) -> bool:
     if scale is None:
         return True
     return scale.ndim == len(weight) and all(size in (1, there) for size, there in zip(scale.shape, weight))
+
+
+def norm(tensor: Tensor) -> float:
+    """Frobenius norm of a tensor of any shape, summed in fp64."""
+    return float(torch.linalg.vector_norm(tensor, dtype=torch.float64))
+
+
+def product_norm(up: Tensor, down: Tensor) -> float:
+    """Frobenius norm of up [out, r] times down [r, in], without the product: tr(up^T up down down^T)."""
+    return max(float((up.mT @ up * (down @ down.mT)).sum(dtype=torch.float64)), 0.0) ** 0.5
 
 
 def scale(parts: Parts, rank: int) -> float:

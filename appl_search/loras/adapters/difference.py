@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .base import Adapter, Parts
+from .base import Adapter, Parts, norm
 
 WEIGHT, NORM_WEIGHT, BIAS, NORM_BIAS, SET = ".diff", ".w_norm", ".diff_b", ".b_norm", ".set_weight"
 
@@ -32,6 +32,10 @@ class Difference(Adapter):
 
     def whole(self, parts: Parts) -> Tensor | None:
         return None if SET in parts else next(iter(parts.values()))
+
+    def norm(self, parts: Parts) -> float | None:
+        """Of all its parameters together, where ``parts`` has several."""
+        return None if SET in parts else sum(norm(part) ** 2 for part in self.own(parts).values()) ** 0.5
 
     def is_linear(self, parts: Parts) -> bool:
         return SET not in parts

@@ -34,6 +34,9 @@ class Glora(Adapter):
             fits = is_size(weight, b1[0], b2[1:].numel()) and a1[0] == inner and a2[1:].numel() == inner
         return fits and decomposition_fits(parts, weight)
 
+    def rank(self, parts: Parts) -> int:
+        return parts[B2].shape[0 if _is_new(parts) else 1]
+
     def depends_on_weight(self, parts: Parts) -> bool:
         return True
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
-from .base import Adapter, Factors, Parts, decomposition_fits, is_size, matrix, require, same_rank, scale
+from .base import Adapter, Factors, Parts, decomposition_fits, is_size, matrix, norm, require, same_rank, scale
 
 A1, B1, A2, B2, T1, T2 = ".hada_w1_a", ".hada_w1_b", ".hada_w2_a", ".hada_w2_b", ".hada_t1", ".hada_t2"
 
@@ -39,6 +40,25 @@ class Loha(Adapter):
         up = torch.einsum("or,os->ors", a1, a2).flatten(1)
         down = torch.einsum("ri,si->rsi", b1, b2).flatten(0, 1)
         return down, up * scale(parts, b1.shape[0])
+
+    def rank(self, parts: Parts) -> int:
+        return parts[B1].shape[0]
+
+    def norm(self, parts: Parts) -> float | None:
+        """From the factors while they are fewer numbers than the difference has; from its elements where they are more."""
+        rows, columns = _size(parts, A1, B1, T1)
+        if self.depends_on_weight(parts):
+            return None
+        if T1 not in parts and self.rank(parts) * parts[B2].shape[0] * (rows + columns) <= rows * columns:
+            return super().norm(parts)
+        elements = _matrix(parts, A1, B1, T1).mul_(_matrix(parts, A2, B2, T2))
+        return norm(elements) * abs(scale(parts, self.rank(parts)))
+
+
+def _matrix(parts: Parts, a: str, b: str, core: str) -> Tensor:
+    """One of the two matrices, or tensors where they have a core, in fp32."""
+    left, right = parts[a].float(), parts[b].float()
+    return left @ right if core not in parts else torch.einsum("ijhw,jr,ip->prhw", parts[core].float(), right, left)
 
 
 def _size(parts: Parts, a: str, b: str, core: str) -> tuple[int, int]:

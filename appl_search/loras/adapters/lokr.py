@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import torch
 
-from .base import Adapter, Factors, Flaw, Parts, decomposition_fits, is_size, matrix, require, same_rank, scale
+from .base import (
+    Adapter,
+    Factors,
+    Flaw,
+    Parts,
+    decomposition_fits,
+    is_size,
+    matrix,
+    norm,
+    product_norm,
+    require,
+    same_rank,
+    scale,
+)
 
 W1, A1, B1 = ".lokr_w1", ".lokr_w1_a", ".lokr_w1_b"
 W2, A2, B2, T2 = ".lokr_w2", ".lokr_w2_a", ".lokr_w2_b", ".lokr_t2"
@@ -43,6 +56,27 @@ class Lokr(Adapter):
         left, right = (parts[W1], torch.eye(parts[W1].shape[1])) if W1 in parts else (parts[A1], parts[B1])
         left, right, a2, b2 = (part.float() for part in (left, right, parts[A2], parts[B2]))
         return torch.kron(right, b2), torch.kron(left, a2) * scale(parts, b2.shape[0])
+
+    def rank(self, parts: Parts) -> int | None:
+        """Of the second matrix, by which the whole is scaled, or of the first where only that is a product."""
+        return next((parts[b].shape[0] for b in (B2, B1) if b in parts), None)
+
+    def norm(self, parts: Parts) -> float | None:
+        """|kron(w1, w2)| = |w1| |w2|, each from its factors."""
+        if self.depends_on_weight(parts):
+            return None
+        rank = self.rank(parts)
+        return _norm(parts, W1, A1, B1) * _norm(parts, W2, A2, B2) * (abs(scale(parts, rank)) if rank else 1.0)
+
+
+def _norm(parts: Parts, whole: str, a: str, b: str) -> float:
+    """Frobenius norm of one of the two matrices."""
+    if whole in parts:
+        return norm(parts[whole])
+    left, right = parts[a].double(), parts[b].double()
+    if whole == W2 and T2 in parts:
+        return norm(torch.einsum("ijhw,jr,ip->prhw", parts[T2].double(), right, left))
+    return product_norm(left, right)
 
 
 def _first(parts: Parts) -> torch.Size:

@@ -65,6 +65,9 @@ class Lora(Adapter):
             down = torch.einsum("rmhw,mi->rihw", parts[MID].float(), down.flatten(1))
         return down, up * scale(parts, down.shape[0])
 
+    def rank(self, parts: Parts) -> int:
+        return parts[DOWN].shape[0]
+
     def depends_on_weight(self, parts: Parts) -> bool:
         return DORA_SCALE in parts or RESHAPE in parts
 

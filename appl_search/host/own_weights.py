@@ -1,0 +1,21 @@
+"""A model's weights as its file had them, whatever is patched on them or loaded at the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from comfy import model_management
+from torch import Tensor
+
+
+def own_weights(patcher) -> Callable[[str], Tensor]:
+    """A function of a key of a ModelPatcher's model: its weight in fp32, as a copy on the model's GPU or in main memory."""
+    entries = patcher.get_key_patches()
+    where = patcher.load_device if patcher.load_device.type == "cuda" else torch.device("cpu")  # others lack fp64
+
+    def weight(key: str) -> Tensor:
+        own, convert = entries[key][0]
+        return convert(model_management.cast_to_device(own, where, torch.float32, copy=True), inplace=True).float()
+
+    return weight
