@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +9,18 @@ import pytest
 import torch
 from PIL import Image
 
-from appl_search import LoraSource, SearchResult, SearchSettings, TrainingOptions, TrainingSet, evaluate, open_search, read_training_set, search
-from appl_search.comparing.ablation import OFF, ON
+from appl_search import (
+    LoraSource,
+    SearchResult,
+    SearchSettings,
+    TrainingOptions,
+    TrainingSet,
+    evaluate,
+    open_search,
+    read_training_set,
+    search,
+)
+from appl_search.comparing.ablation import OFF, ON, TARGETS
 from appl_search.images.groups import groups_of
 from tests import oracle
 
@@ -25,51 +34,40 @@ def found(settings: SearchSettings, sources=SOURCES[:1], **more) -> SearchResult
 
 @pytest.fixture(scope="module")
 def measured() -> SearchResult:
-    return found(replace(QUICK, ablation=24))
+    return found(replace(QUICK, samples=16, ablation=16))
 
 
-def changed(result: SearchResult, unit: int, rate: float) -> list[list[list[float]]]:
-    """Block weights with one unit at another rate, as evaluate() takes them."""
-    (weights,) = result.block_weights
-    values = list(weights.values)
-    for block in result.ablation.units[unit].blocks:
-        values[block] = rate
-    return [[list(weights.values)], [values]]
-
-
-def test_a_measured_rise_is_the_difference_of_losses_on_many_other_draws(measured):
-    """The intervals hold what evaluate() says of 96 samples, for nearly all blocks."""
-    ablation = measured.ablation
-    assert ablation.is_measured and ablation.samples == 24 and ablation.pictures == 6
-    hits = []
-    for unit in (0, len(ablation.units) - 1):
-        for target, rate in ((OFF, 0.0), (ON, 1.0)):
-            losses = evaluate(
-                oracle.sdxl(), None, None, SOURCES[:1], oracle.training_set(), changed(measured, unit, rate), replace(QUICK, samples=96, seed=7)
-            )
-            apart = float((losses[1] - losses[0]).mean())
-            hits.append(abs(float(ablation.rise[unit, target, 0]) - apart) <= 1.5 * float(ablation.error[unit, target, 0]))
+def test_a_measured_rise_is_the_difference_of_losses_of_the_changed_block_weights(measured):
+    """By evaluate(), on other draws: within the intervals, for nearly all blocks."""
+    ablation, (weights,) = measured.ablation, measured.block_weights
+    assert ablation.is_measured and ablation.samples == 16 and ablation.pictures == 6
+    wanted = [(unit, target) for unit in (0, len(ablation.units) - 1) for target in (OFF, ON)]
+    candidates = [list(weights.values) for _ in range(1 + len(wanted))]
+    for candidate, (unit, target) in zip(candidates[1:], wanted):
+        candidate[ablation.units[unit].blocks[0]] = TARGETS[target]
+    losses = evaluate(
+        oracle.sdxl(), None, None, SOURCES[:1], oracle.training_set(), [[candidate] for candidate in candidates], replace(QUICK, samples=36, seed=7)
+    )
+    apart = (losses[1:] - losses[0]).mean(1).tolist()
+    hits = [abs(float(ablation.rise[unit, target, 0]) - known) <= float(ablation.error[unit, target, 0]) for (unit, target), known in zip(wanted, apart)]
     assert sum(hits) >= 3
+    assert max(apart) > 0.005 * float(losses[0].mean()), "there is something to find"
 
 
-def test_the_models_rise_is_the_measured_one_for_small_moves():
-    """Finite differences of losses that were measured on the very draws that the model was made of."""
-    task = oracle.task(oracle.sdxl(), SOURCES[:1], replace(QUICK, samples=24, batch_size=24))
+def test_the_slope_of_the_models_rise_is_that_of_measured_losses():
+    """Finite differences of losses of the very draws that the model was made of, in each third of the timesteps."""
+    task = oracle.task(oracle.sdxl(), SOURCES[:1], replace(QUICK, samples=12, batch_size=12))
     with open_search(task) as run:
+        draw, start = run._draws.current(), run._rates.start
         next(run)
-        thirds, rates = run._groups.by_thirds(), run._rates
-        run._draws.position = 0
-        draw = run._draws.current()
-        for parameter in range(0, len(rates), 3):
-            step = torch.zeros(len(rates), dtype=torch.float64)
-            step[parameter] = 0.02
-            for sign in (1, -1):
-                losses = [run._losses(draw, rates.all_rates(w)) for w in (rates.start, rates.start + sign * step)]
-                apart = losses[1] - losses[0]
-                for number, model in enumerate(thirds):
-                    among = (draw.levels * 3).long() == number
-                    rise, _ = model.rise(rates.start, rates.start + sign * step)
-                    assert rise == pytest.approx(float(apart[among].mean()), rel=0.2, abs=2e-6)
+        for parameter in (0, 5):
+            step = torch.zeros_like(start)
+            step[parameter] = 0.01
+            below, above = (run._losses(draw, run._rates.all_rates(w)) for w in (start - step, start + step))
+            for third, model in enumerate(run._groups.by_thirds()):
+                among = (draw.levels * 3).long() == third
+                apart = model.rise(start, start + step)[0] - model.rise(start, start - step)[0]
+                assert apart == pytest.approx(float((above - below)[among].mean()), rel=0.02, abs=1e-6)
 
 
 def test_by_default_the_model_says_what_blocks_do_and_it_survives_json():
@@ -89,7 +87,7 @@ def test_by_default_the_model_says_what_blocks_do_and_it_survives_json():
 def test_adamw_has_no_model_so_blocks_are_measured_or_not_known():
     adamw = replace(QUICK, method="adamw", samples=8, validation=0)
     assert found(adamw).ablation is None
-    assert found(replace(adamw, ablation=12)).ablation.is_measured
+    assert found(replace(adamw, ablation=8), [replace(SOURCES[0], tie="sections")]).ablation.is_measured
 
 
 def test_too_few_samples_for_an_interval_are_said():
@@ -117,37 +115,6 @@ def test_tied_blocks_are_one_and_fixed_ones_none():
     assert blocks.index("IN07") not in result.ablation.units[0].blocks
 
 
-@pytest.mark.parametrize(
-    "field, value, message",
-    [
-        ("units", [[0]], "ablation.units[0] is a list of 1, expected a list of a LoRA's number and those of its blocks"),
-        ("units", [[1, 4]], "ablation.units[0][0] is 1, expected a whole number from 0 to 0"),
-        ("groups", [], "ablation.groups is a list of 0"),
-        ("is_measured", 1, "ablation.is_measured is 1, expected true or false"),
-        ("losses", [], "ablation.losses is a list of 0, expected a list of 4"),
-        ("whole", [[0.0] * 4] * 2, "ablation.whole is a list of 2, expected a list of 1"),
-    ],
-)
-def test_a_damaged_ablation_is_refused_by_its_field(measured, field, value, message):
-    data = json.loads(found_text(measured))
-    data["ablation"][field] = value
-    with pytest.raises(ValueError) as error:
-        SearchResult.from_json(json.dumps(data))
-    assert message in str(error.value)
-
-
-def found_text(result: SearchResult) -> str:
-    """With the groups of timesteps alone."""
-    data = json.loads(result.to_json())
-    ablation = data["ablation"]
-    ablation["groups"], ablation["losses"] = ablation["groups"][:4], ablation["losses"][:4]
-    for name in ("rise", "error"):
-        ablation[name] = [[row[:4] for row in unit] for unit in ablation[name]]
-    for name in ("whole", "whole_error"):
-        ablation[name] = [row[:4] for row in ablation[name]]
-    return json.dumps(data)
-
-
 def pictures(folder: Path, count: int, caption: str | None = None) -> None:
     folder.mkdir(parents=True)
     for number in range(count):
@@ -173,7 +140,7 @@ def test_pictures_are_grouped_by_folder_then_by_caption_then_each_by_itself(tmp_
 def test_a_block_is_measured_for_each_group_of_pictures():
     fixtures = oracle.numbers("fixtures")
     latents = TrainingSet.from_latents({"samples": fixtures["latents_raw"][:3]}, oracle.conditioning())
-    result = search(oracle.sdxl(), None, None, SOURCES[:1], latents, replace(QUICK, samples=8, ablation=30))
+    result = search(oracle.sdxl(), None, None, SOURCES[:1], latents, replace(QUICK, samples=8, ablation=15))
     groups = result.ablation.groups
     assert [group.name for group in groups[4:]] == ["latent 1", "latent 2", "latent 3"]
     assert [group.share for group in groups[4:]] == pytest.approx([1 / 3] * 3)

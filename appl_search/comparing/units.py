@@ -25,10 +25,10 @@ class Unit:
         return f"{named} of {loras[self.lora]}" if len(loras) > 1 else named
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names as a list in a sentence; of more than three the first two."""
-    if len(names) > _LISTED:
-        names = [*names[: _LISTED - 1], f"{len(names) - _LISTED + 1} more"]
+def listed(names: Sequence[str], most: int = _LISTED) -> str:
+    """Names as a list in a sentence; of more than ``most`` the first ones."""
+    if len(names) > most:
+        names = [*names[: most - 1], f"{len(names) - most + 1} more"]
     return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), names[-1]])
 
 

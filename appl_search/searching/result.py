@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..comparing.ablation import Ablation
 from ..comparing.comparison import Comparison
+from ..comparing.findings import Finding, findings
 from ..comparing.likeness import Likeness
 from ..comparing.verdict import Verdict, verdict
 from ..loras.layout import LoraLayout
@@ -98,6 +99,12 @@ class SearchResult:
     def verdict(self) -> Verdict | None:
         """Whether what was found is better than what everybody can have; None without a comparison."""
         return verdict(self.comparison) if self.comparison is not None else None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What the blocks do, in a few sentences; empty where nothing is known of it."""
+        names, rates = ([getattr(weights, what) for weights in self.block_weights] for what in ("name", "values"))
+        return findings(self.ablation, self.likeness, names, self.block_weights[0].blocks, rates)
 
     def _weights(self, solution: Solution) -> tuple[BlockWeights, ...]:
         layouts = [weights.layout for weights in self.block_weights]
