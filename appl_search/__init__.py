@@ -24,6 +24,7 @@ __all__ = [
     "Task",
     "TrainingOptions",
     "TrainingSet",
+    "compare",
     "evaluate",
     "open_search",
     "read_training_set",
@@ -33,7 +34,7 @@ __all__ = [
 
 def __getattr__(name: str):
     # The search imports the host; block weights and their formats work without one.
-    if name in ("search", "evaluate"):
+    if name in ("search", "evaluate", "compare"):
         from .searching import api
 
         return getattr(api, name)

@@ -17,7 +17,7 @@ from .lora_loading import LoadedLora, load
 
 def apply(model, clip, lora: LoadedLora, weights: BlockWeights, strength_model: float = 1.0, strength_clip: float = 1.0):
     """MODEL and CLIP with a LoRA at its block weights, as ordinary patches; rates of 0 leave no patch."""
-    in_clip, block_of_key = _clip_keys(clip), weights.layout.architecture.block_of_key
+    in_clip, block_of_key = clip_keys(clip), weights.layout.architecture.block_of_key
     strengths = {
         key: weights.values[block_of_key(key)] * (strength_clip if key in in_clip else strength_model) for key in lora.patches
     }
@@ -38,7 +38,7 @@ def add_patches(model, clip, patches: Mapping[str, Patch], strength_of: Callable
     """Clones of MODEL and CLIP with patches at the strength of each key."""
     new_model = model.clone()
     new_clip = clip.clone() if clip is not None else None
-    in_clip = _clip_keys(clip)
+    in_clip = clip_keys(clip)
     # ComfyUI lists the whole model's keys at each call: one call for all patches of a strength.
     by_strength: dict[tuple[bool, float], dict[str, object]] = {}
     for key, patch in patches.items():
@@ -48,7 +48,8 @@ def add_patches(model, clip, patches: Mapping[str, Patch], strength_of: Callable
     return new_model, new_clip
 
 
-def _clip_keys(clip) -> frozenset[str]:
+def clip_keys(clip) -> frozenset[str]:
+    """The names of a CLIP's weights; none without a CLIP."""
     return frozenset(clip.cond_stage_model.state_dict()) if clip is not None else frozenset()
 
 

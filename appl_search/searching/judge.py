@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Size, Tensor
 
-from ..comparing.comparison import HELD_OUT, IN_TURN, SEARCHED, Candidate, Comparison, has_interval
+from ..comparing.comparison import HELD_OUT, IN_TURN, SEARCHED, Candidate, Comparison
 from ..gradients.draws import CHOICE, COMPARISON, Draws
 from ..gradients.rates import Rates
 from ..settings import SearchSettings
-from .candidates import Losses, Part, candidates_of, losses_of
+from .candidates import Losses, Part, candidates_of, compared, losses_of
 from .held_out import Split
 from .methods.quadratic import Quadratic
 from .penalty_path import PenaltyPath
@@ -65,15 +65,7 @@ class Judge:
             parts, seen = [_part(self._split.searched, of_all)], SEARCHED
         losses, examples = losses_of(parts, self._draws(COMPARISON, parts), self._losses)
         pictures = torch.tensor(self._split.pictures)[examples]
-        if not has_interval(pictures):
-            return None, [f"{len(pictures)} samples are too few to compare what was found with anything."]
-        is_finite = losses.isfinite().all(1)
-        names = [candidate.name for (candidate, _), good in zip(of_all, is_finite.tolist()) if not good]
-        notes = [f"The model overflows with {name}, so that is not compared with what was found." for name in names]
-        if not is_finite[0]:
-            return None, notes
-        kept = [candidate for (candidate, _), good in zip(of_all, is_finite.tolist()) if good]
-        return Comparison.of(kept, losses[is_finite], pictures, seen), notes
+        return compared([candidate for candidate, _ in of_all], losses, pictures, seen)
 
     def _of_fold(self, fold: Sequence[int], model: Quadratic, penalty: float) -> Part:
         path = PenaltyPath(model, self._rates.parameter_of, self._rates.constant)
