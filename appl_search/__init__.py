@@ -8,12 +8,14 @@ from .images.folder import read_training_set
 from .images.options import TrainingOptions
 from .images.training_set import TrainingSet
 from .loras.errors import LoraError
+from .loras.rules import BlockRules
 from .loras.source import LoraSource
 from .searching.result import SearchResult
 from .settings import PreviewSettings, SearchSettings
 from .weights.block_weights import BlockWeights
 
 __all__ = [
+    "BlockRules",
     "BlockWeights",
     "LoraError",
     "LoraSource",

@@ -11,22 +11,31 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 
 from ..loras.look import LoraLook
+from ..loras.rules import Fixed
 from ..searching.result import SearchResult
 from . import insight
 from .curves import running_mean
 from .drawing import BAR, SMALL, THEMES, Theme, block_columns, legend, new_figure, short, style
 
+_PALE = 0.4  # opacity
+
 
 def bars(result: SearchResult, theme: Theme, rows: Sequence[Axes]) -> None:
-    """A row of bars for each LoRA, on one scale; standard errors as whiskers; blocks that a LoRA lacks are grey columns."""
+    """A row of bars for each LoRA, on one scale; standard errors as whiskers; blocks that a LoRA lacks are grey columns.
+
+    Bars of rates that were fixed are pale.
+    """
     architecture = result.block_weights[0].layout.architecture
-    places = block_columns(rows, theme, architecture, [weights.present for weights in result.block_weights])
+    fixed = np.array([[isinstance(rule, Fixed) for rule in rules.rules] for rules in result.rules])
+    notes = ["pale: fixed"] if fixed.any() else []
+    places = block_columns(rows, theme, architecture, [weights.present for weights in result.block_weights], notes)
     for number, (axes, weights) in enumerate(zip(rows, result.block_weights)):
         style(axes, theme, short(weights.name))
         axes.sharey(rows[0])
         there = np.array(weights.present)
         values, errors = np.array(weights.values), np.nan_to_num(np.array(weights.stderr))
-        axes.bar(places[there], values[there], BAR, color=theme.series[number % len(theme.series)], zorder=2)
+        for shown, alpha in ((there & ~fixed[number], 1.0), (there & fixed[number], _PALE)):
+            axes.bar(places[shown], values[shown], BAR, color=theme.series[number % len(theme.series)], alpha=alpha, zorder=2)
         known = there & (errors > 0)
         for color, width in ((theme.background, 2.6), (theme.text, 1.1)):  # the wider one makes whiskers stand out in bars
             axes.errorbar(places[known], values[known], errors[known], fmt="none", ecolor=color, elinewidth=width, capthick=width, capsize=2.5, zorder=3)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from appl_search import LoraSource, SearchSettings, search
-from appl_search.report.figures import figures_of
+from appl_search import BlockRules, LoraSource, SearchSettings, search
+from appl_search.report.figures import draw, figures_of
 from tests import oracle
 from tests.nodes.results import result_for
 
@@ -61,6 +62,15 @@ def test_a_longer_bar_has_more_ink(node, folders):
         return int(((image - torch.tensor([0x00, 0x72, 0xB2]) / 255).abs().amax(-1) < 0.05).sum())
 
     assert ink(1.5) > ink(0.5) * 1.01
+
+
+def test_fixed_rates_are_pale_and_the_figure_says_so(node, folders):
+    result = result_for((folders / "loras" / "a.safetensors", {}))
+    fixed = replace(result, rules=(BlockRules.parse("IN04-IN05 = 1", result.rules[0].architecture),))
+    found, ruled = (draw(each, "bars", "light", 6, 3) for each in (result, fixed))
+    assert [bar.get_alpha() for bar in ruled.axes[0].patches if bar.get_height() == 1].count(0.4) == 2
+    assert 0.4 not in [bar.get_alpha() for bar in found.axes[0].patches]
+    assert "pale: fixed" in ruled.axes[0].get_title("right") and "pale" not in found.axes[0].get_title("right")
 
 
 def test_a_result_without_a_path_says_so(node, folders):
