@@ -135,5 +135,5 @@ def test_models_by_thirds_are_of_their_timesteps():
     for draw in Draws([torch.Size([1])], 320, 16, seed=0):
         kinds = (draw.levels >= 2 / 3).long()
         groups.add(torch.tensor([0.5], dtype=torch.float64), world.batch(torch.tensor(0.5), kinds), draw)
-    thirds = [float(model.minimum(0.0, model.center)) for model in groups.by_thirds()]
+    thirds = [float(model.place - model.gradient / model.curvature) for model in groups.by_thirds()]
     assert thirds == pytest.approx([0.2, 0.2, 1.0], abs=0.02)

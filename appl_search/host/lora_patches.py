@@ -12,6 +12,7 @@ from ..loras.errors import LoraError
 from ..loras.patch import Patch
 from ..loras.source import LoraSource
 from ..weights.block_weights import BlockWeights
+from .autograd import own_weight
 from .lora_loading import LoadedLora, load
 
 
@@ -65,7 +66,8 @@ def differences(model, clip) -> Callable[[LoraSource, str, float], Tensor]:
 
     ``model``: ModelPatcher; ``clip``: CLIP or None. The function raises LoraError for a stem that neither has.
     """
-    weights = {**(clip.cond_stage_model.state_dict() if clip is not None else {}), **model.model.state_dict()}
+    models = [model.model] if clip is None else [clip.cond_stage_model, model.model]
+    layers = [{f"{name}.weight": layer for name, layer in each.named_modules()} for each in models]
     loaded: dict[int, LoadedLora] = {}
 
     def difference(source: LoraSource, stem: str, rate: float) -> Tensor:
@@ -73,7 +75,8 @@ def differences(model, clip) -> Callable[[LoraSource, str, float], Tensor]:
             loaded[id(source)] = load(source, model, clip)
         for key, patch in loaded[id(source)].patches.items():
             if patch.stem == stem and patch.whole is None:
-                return patched_weight([(patch, rate)], weights[key], key) - weights[key].float()
+                weight = own_weight(next(each[key] for each in layers if key in each), torch.empty(0))
+                return patched_weight([(patch, rate)], weight, key) - weight
         raise LoraError(f"LoRA file {source.path}: {stem} is no key of this MODEL or CLIP. Connect those that it is for.")
 
     return difference
