@@ -19,7 +19,7 @@ from ..searching.result import SearchResult
 from ..weights.block_weights import BlockWeights
 from ..weights.formats import FORMATS, write
 from .explored import HEAD, explored_words, grid, heading, rows
-from .figures import draw, figures_of
+from .figures import draw, figures_of, height_of
 
 #: What a browser may load and run for the page: nothing from elsewhere, and no script at all.
 CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -53,6 +53,8 @@ def html_report(
     parts = [f"<h1>Block weights of {escape(names)}</h1>", f"<p>{escape(_how(result))}</p>"]
     if result.verdict is not None:
         parts.append(f"<p><strong>{escape(result.verdict.text)}</strong></p>{_comparison(result.comparison)}")
+    if result.findings:
+        parts.append(f"<h2>Which block does what</h2>{''.join(f'<p>{escape(each.text)}</p>' for each in result.findings)}")
     shown = [_picture(caption, image) for caption, images in pictures.items() for image in images]
     if shown:
         parts.append(f'<h2>Pictures</h2><div class="pictures">{"".join(shown)}</div>')
@@ -91,9 +93,8 @@ def _comparison(comparison: Comparison) -> str:
 def _figures(result: SearchResult) -> list[str]:
     drawn = []
     for name in figures_of(result):
-        height = {"bars": 1.9 * len(result.block_weights) + 0.6, "loss": 3.4, "penalty path": 5.0}[name]
         file = io.StringIO()
-        draw(result, name, "light", 8.6, height).savefig(file, format="svg")
+        draw(result, name, "light", 8.6, height_of(result, name)).savefig(file, format="svg")
         drawn.append(f"<figure>{file.getvalue()[file.getvalue().index('<svg') :]}</figure>")
     return drawn
 

@@ -13,14 +13,16 @@ from torch import Tensor
 
 from ..gradients.batch import Gradients
 from ..gradients.check import check_gradient, heeds_a_negative
-from ..gradients.draws import CHECK, SEARCH, SINGLE, VALIDATION, Draw, Draws, RecordedDraws
+from ..gradients.draws import ABLATION, CHECK, SEARCH, SINGLE, VALIDATION, Draw, Draws, RecordedDraws
 from ..gradients.evaluator import Evaluator, opened
 from ..gradients.task import Task
+from ..images.groups import groups_of
 from . import methods
 from .best_single import best_single
 from .events import Event, SearchDiverged
 from .groups import Groups
 from .held_out import split
+from .insight import Measuring, ablation_by_models, likeness_by_models
 from .judge import Judge
 from .penalty_path import PenaltyPath
 from .previews import Preview, Previewer
@@ -136,8 +138,9 @@ class Run(Iterator[Event]):
         if settings.comparison and self.samples:
             comparison, more = judge.comparison(found, self._best_single(), settings.penalty, without_folds)
             notes += more
+        result = replace(result, comparison=comparison, **self._insight(found, notes))
         self._pictures.last(result.samples, self._rates.all_rates(found))
-        return replace(result, comparison=comparison, notes=(*result.notes, *filter(None, notes)))
+        return replace(result, notes=(*result.notes, *filter(None, notes)))
 
     def _result(self, parameters: Tensor) -> SearchResult:
         result = self._record.result(parameters)
@@ -172,7 +175,7 @@ class Run(Iterator[Event]):
     @property
     def _needs_folds(self) -> bool:
         settings = self.task.settings
-        return settings.comparison > 0 and (settings.choose_penalty or not self._split.held_out)
+        return settings.comparison > 0 and (settings.choose_penalty or not self._split.holds_out_enough)
 
     def _judge(self) -> Judge:
         settings = self.task.settings
@@ -186,6 +189,18 @@ class Run(Iterator[Event]):
             samples=min(settings.comparison, self.samples),
         )
 
+    def _insight(self, found: Tensor, notes: list[str | None]) -> dict:
+        """What the blocks do at what was found [p]: measured where the settings ask for it, else by the models of the loss."""
+        settings, thirds = self.task.settings, self._groups.by_thirds() if self._groups is not None else ()
+        pictures = self._split.pictures
+        if settings.ablation and self.samples:
+            draws, groups = self._some_draws(ABLATION, settings.ablation, range(len(pictures))), groups_of(self.task.images)
+            ablation, more = Measuring(self._rates, draws, self._losses, pictures, groups).ablation(self._record.all_rates(found))
+            notes += more
+        else:
+            ablation = ablation_by_models(self._rates, thirds, found, self.samples, len({pictures[one] for one in self._split.searched}))
+        return {"ablation": ablation, "likeness": likeness_by_models(self._rates, thirds, found)}
+
     def _best_single(self) -> Sequence[float]:
         """The best single strength of each LoRA, by the method's model or else by some more samples."""
         model, settings = self._method.model(), self.task.settings
@@ -197,10 +212,11 @@ class Run(Iterator[Event]):
             lambda draw, parameters, probes: self._gradients(draw, self._rates.all_rates(parameters), probes),
         )  # fmt: skip
 
-    def _some_draws(self, purpose: str, samples: int) -> Draws:
-        """Of the pictures that are searched."""
+    def _some_draws(self, purpose: str, samples: int, examples: Sequence[int] | None = None) -> Draws:
+        """Of these examples; of those that are searched, unless given."""
         settings, shapes = self.task.settings, self._evaluator.shapes
-        return Draws(shapes, samples, settings.batch_size, settings.seed, purpose, settings.levels, self._split.searched)
+        examples = self._split.searched if examples is None else examples
+        return Draws(shapes, samples, settings.batch_size, settings.seed, purpose, settings.levels, examples)
 
     def _check_draw(self) -> Draw:
         """One picture with as much noise as half of the samples have, which no step sees."""

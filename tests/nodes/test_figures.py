@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from appl_search import BlockRules, LoraSource, SearchSettings, search
-from appl_search.report.figures import draw
+from appl_search.report.figures import draw, figures_of
 from tests import oracle
 from tests.nodes.results import result_for
 
@@ -34,6 +34,12 @@ def test_a_plot_is_an_image_of_the_size_asked_for_with_colours_of_both_loras(nod
     first, second = torch.tensor([0x00, 0x72, 0xB2]) / 255, torch.tensor([0xA8, 0x64, 0x00]) / 255
     for color in (first, second):
         assert ((image - color).abs().amax(-1) < 0.15).sum() > 20
+
+
+@pytest.mark.parametrize("figure", ["comparison", "blocks", "likeness"])
+def test_what_blocks_do_is_an_image_too(node, folders, found, figure):
+    image = plot(node, found, figure, "light", 640, 480)
+    assert image.shape == (1, 480, 640, 3) and len(image.flatten(0, 2).unique(dim=0)) > 20
 
 
 def test_themes_differ_in_their_background(node, folders, found):
@@ -82,7 +88,7 @@ def test_a_report_has_rates_strings_settings_and_pictures_and_nothing_from_elsew
     text = path.read_text(encoding="utf-8")
     for weights in found.block_weights:
         assert weights.to_string("inspire") in text and f"{weights['OUT00']:.3f}" in text
-    assert text.count("<img src=\"data:image/jpeg;base64,") == 3 and text.count("<svg") == 3
+    assert text.count("<img src=\"data:image/jpeg;base64,") == 3 and text.count("<svg") == len(figures_of(found)) == 6
     assert "torch" in text and "negative_penalty" in text
     assert not re.search(r"<script|(?:src|href)=[\"'](?!data:|#)", text)
     assert node("ApplSearchReport").save(found, "mine")["ui"]["appl_search_report"] == ["mine_00002.html"]
