@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from ..digests import bytes_of
 from .naming import name_of
 
-#: Tensors of up to so many elements count as a whole; of larger ones so many pieces of so many elements.
-_WHOLE, _PIECES, _PIECE = 1 << 18, 4, 256
+#: Tensors of up to so many bytes count as a whole; of larger ones so many pieces of so many bytes.
+_WHOLE, _PIECES, _PIECE = 1 << 19, 4, 512
 _DEEPEST = 8  # objects inside each other that are looked into
 
 
@@ -115,10 +115,11 @@ class _Digest:
     def _tensor(self, tensor: Tensor) -> None:
         tensor = getattr(tensor, "_qdata", tensor).detach()  # the numbers of a quantised one
         self._say(f"{tensor.dtype} {tuple(tensor.shape)}")
-        flat = tensor.reshape(-1)
+        flat = tensor.reshape(-1).contiguous().view(torch.uint8)
         if len(flat) > _WHOLE:
             last = len(flat) - _PIECE
-            flat = torch.cat([flat[start : start + _PIECE] for start in range(0, last + 1, last // (_PIECES - 1))])
+            starts = [last * number // (_PIECES - 1) for number in range(_PIECES)]
+            flat = torch.cat([flat[start : start + _PIECE] for start in starts])
         self._digest.update(bytes_of(flat))
 
     def _say(self, text: str) -> None:

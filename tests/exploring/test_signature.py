@@ -84,7 +84,7 @@ def test_a_change_of_all_weights_of_one_layer_gives_another():
 def test_large_tensors_are_read_at_both_ends_and_between():
     plain = torch.zeros(1 << 20)
     found = {signature(plain)}
-    for place in (0, -1, len(plain) // 3):
+    for place in (0, -1, (len(plain) - 128) // 3 + 5):
         other = plain.clone()
         other[place] = 1
         found.add(signature(other))
