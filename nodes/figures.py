@@ -11,7 +11,7 @@ from .support.common import CATEGORY, FOUND, SavesAFile, as_pictures, shown
 from .support.drawn import THEME, drawn, needs_matplotlib, side
 from .support.files import report_folder, write_new
 
-_CHOICES = ("all", "bars", "loss", "penalty path")  # those of appl_search.figures, which needs matplotlib
+_CHOICES = ("all", "bars", "loss", "penalty path", "comparison", "blocks", "likeness")  # those of appl_search.figures, which needs matplotlib
 
 
 class PlotBlockWeights:
@@ -19,8 +19,8 @@ class PlotBlockWeights:
 
     CATEGORY = CATEGORY
     DESCRIPTION = (
-        "Draws block weights: a bar for each block with its standard error, the loss over the search, and how rates and loss "
-        "change with the penalty."
+        "Draws block weights: a bar for each block with its standard error, the loss over the search, how rates and loss change "
+        "with the penalty, how what was found compares with simpler choices, and what each block does."
     )
     SEARCH_ALIASES = ["lbw plot", "block weight chart", "figure", "graph"]
     RETURN_TYPES = ("IMAGE",)
@@ -34,10 +34,10 @@ class PlotBlockWeights:
         return {
             "required": {
                 "block_weights": FOUND,
-                "figure": (list(_CHOICES), {"tooltip": "Bars of the rates, the loss of each step, rates and loss over the penalty (gauss-newton only), or all of them."}),
+                "figure": (list(_CHOICES), {"tooltip": "Bars of the rates, the loss of each step, rates and loss over the penalty (gauss-newton only), losses compared with simpler choices, what each block does when, which blocks do the same; or all of them that there are."}),
                 "theme": THEME,
                 "width": side(800, 300),
-                "height": side(1000, 200),
+                "height": side(2000, 200),
             },
         }  # fmt: skip
 

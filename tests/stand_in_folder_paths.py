@@ -32,5 +32,9 @@ def get_temp_directory() -> str:
     return str(root / "temp")
 
 
+def get_user_directory() -> str:
+    return str(root / "user")
+
+
 def get_folder_paths(kind: str) -> list[str]:
     return folder_names_and_paths.get(kind, [str(root / kind)])

@@ -46,7 +46,7 @@ WIDGETS_OF_0_1_0 = {
     ],
 }  # fmt: skip
 #: Where the value that stands for None is not the widget's own default.
-SHOWN = {"min_snr_gamma": 0.0, "minimum": 0.0, "maximum": 1.0}
+SHOWN = {"held_out": -1.0, "min_snr_gamma": 0.0, "minimum": 0.0, "maximum": 1.0}
 ALL = [(owner, each) for owner in (SearchSettings, PreviewSettings) for each in declared(owner)]
 
 each_setting = pytest.mark.parametrize(

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from .base import Architecture, Section
+from .naming import ALL, block_named, blocks_named
 from .sd15 import SD15
 from .sdxl import SDXL
 from .unet import TEXT_ENCODERS, UNET_OTHER
 
 __all__ = [
+    "ALL",
     "ARCHITECTURES",
     "DEFAULT",
     "TEXT_ENCODERS",
@@ -21,6 +23,8 @@ __all__ = [
     "Architecture",
     "Section",
     "architecture_of_keys",
+    "block_named",
+    "blocks_named",
     "labels",
     "named",
 ]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 #: Draws of different purposes have nothing in common, whatever the seed.
-SEARCH, VALIDATION, CHECK = "search", "validation", "check"
+SEARCH, VALIDATION, CHECK, CHOICE, COMPARISON, SINGLE, ABLATION = "search", "validation", "check", "choice", "comparison", "single", "ablation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,8 @@ class Draws(_Positioned):
     Everything of a sample comes from the seed and the number of the sample or of its batch, and from nothing that was
     drawn before. ``position``: how many samples were used. Noise levels are stratified: each batch has one in each of
     its equal parts of 0..1. Pictures come in random order, each once before any comes again. ``shapes``: of the
-    pictures' latents. ``levels``: the part of 0..1 that noise levels are drawn from.
+    pictures' latents. ``levels``: the part of 0..1 that noise levels are drawn from. ``pictures``: those of them to draw;
+    all, unless given.
     """
 
     def __init__(
@@ -94,9 +95,11 @@ class Draws(_Positioned):
         seed: int,
         purpose: str = SEARCH,
         levels: tuple[float, float] = (0.0, 1.0),
+        pictures: Sequence[int] | None = None,
     ):
         super().__init__()
         self._least, self._most = levels
+        self._pictures = list(range(len(shapes)) if pictures is None else pictures)
         self._shapes, self._samples, self._batch_size = list(shapes), samples, batch_size
         self._seed = f"{seed}/{purpose}"
         self._epoch, self._order = -1, []
@@ -130,11 +133,11 @@ class Draws(_Positioned):
         )
 
     def _picture(self, number: int) -> int:
-        epoch, place = divmod(number, len(self._shapes))
+        epoch, place = divmod(number, len(self._pictures))
         if epoch != self._epoch:
-            self._order = torch.randperm(len(self._shapes), generator=_generator(self._seed, "order", epoch)).tolist()
+            self._order = torch.randperm(len(self._pictures), generator=_generator(self._seed, "order", epoch)).tolist()
             self._epoch = epoch
-        return self._order[place]
+        return self._pictures[self._order[place]]
 
 
 class RecordedDraws(_Positioned):

@@ -6,6 +6,7 @@ and newer. Each piece says which of them need it and which test fails there with
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 
 import comfy.model_patcher
@@ -21,6 +22,9 @@ ADDS_RESIDUALS_IN_PLACE = "x += n" in inspect.getsource(BasicTransformerBlock)
 #: Wrappers and callbacks of a MODEL. 0.3.4 (all before December 2024) has none, and nothing to be called before a run.
 #: tests/test_search.py
 HAS_CALLBACKS = hasattr(comfy.model_patcher.ModelPatcher, "pre_run")
+
+#: Hooks: LoRAs that go with a conditioning. 0.3.4 (all before 0.3.7) has none. tests/test_hooks.py
+HAS_HOOKS = importlib.util.find_spec("comfy.hooks") is not None
 
 #: The patcher of loaded models. 0.14.1 and newer may use another class than ModelPatcher; 0.3.4 and 0.3.64 do not.
 #: tests/nodes/test_demo.py
@@ -41,3 +45,11 @@ def cast_weights(layer: nn.Module, like: Tensor) -> tuple:
     tests/test_memory.py
     """
     return comfy.ops.cast_bias_weight(layer, like, **({"offloadable": True} if _CASTS_OFFLOADED else {}))
+
+
+def additional_models(patcher) -> list:
+    """Patchers of the models that a MODEL's patches compute with. 0.3.4 (all before December 2024) has none.
+
+    tests/test_patches.py
+    """
+    return patcher.get_nested_additional_models() if HAS_CALLBACKS else []

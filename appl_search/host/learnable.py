@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 from ..loras.source import LoraSource, told_apart
 from .lora_loading import LoadedLora
@@ -31,17 +30,13 @@ class LearnableRate(float):
         return self
 
 
-def add_learnable(model, clip, lora: LoadedLora, rate: float):
+def add_learnable(model, clip, lora: LoadedLora):
     """MODEL and CLIP with a LoRA that a search will find; until then it acts as where the search starts.
 
-    That is at strength ``rate`` but for the blocks that the LoRA's source has fixed.
+    That is what the LoRA's source says: its fixed rates, and a start for each other block.
     """
-    architecture = lora.layout.architecture
-    source = replace(lora.source.loaded(), start=dict.fromkeys(architecture.blocks, rate))
-    order = next(_loading_order)
-    rates = {
-        block: LearnableRate(source.fixed.get(name, rate), source, order) for block, name in enumerate(architecture.blocks)
-    }
+    architecture, source, order = lora.layout.architecture, lora.source.loaded(), next(_loading_order)
+    rates = [LearnableRate((source.start | source.fixed)[name], source, order) for name in architecture.blocks]
     return add_patches(model, clip, lora.patches, lambda key: rates[architecture.block_of_key(key)])
 
 

@@ -105,9 +105,9 @@ def _key_map(model, clip) -> dict[str, str]:
 
 
 def _parameters(model, clip) -> dict[str, torch.Size]:
-    """The shape of each parameter that a patch can be for."""
-    parameters = {**(clip.cond_stage_model.state_dict() if clip is not None else {}), **model.model.state_dict()}
-    return {key: parameter.shape for key, parameter in parameters.items()}
+    """The shape of each parameter that a patch can be for; of quantised ones that of what they stand for."""
+    models = [model.model] if clip is None else [clip.cond_stage_model, model.model]
+    return {key: part.shape for each in models for key, part in each.named_parameters(remove_duplicate=False)}
 
 
 def _check_twice(file: LoraFile, names: Mapping[str, str], key_map: Mapping[str, str]) -> None:

@@ -12,12 +12,13 @@ from ..loras.errors import LoraError
 from ..loras.patch import Patch
 from ..loras.source import LoraSource
 from ..weights.block_weights import BlockWeights
+from .autograd import own_weight
 from .lora_loading import LoadedLora, load
 
 
 def apply(model, clip, lora: LoadedLora, weights: BlockWeights, strength_model: float = 1.0, strength_clip: float = 1.0):
     """MODEL and CLIP with a LoRA at its block weights, as ordinary patches; rates of 0 leave no patch."""
-    in_clip, block_of_key = _clip_keys(clip), weights.layout.architecture.block_of_key
+    in_clip, block_of_key = clip_keys(clip), weights.layout.architecture.block_of_key
     strengths = {
         key: weights.values[block_of_key(key)] * (strength_clip if key in in_clip else strength_model) for key in lora.patches
     }
@@ -38,7 +39,7 @@ def add_patches(model, clip, patches: Mapping[str, Patch], strength_of: Callable
     """Clones of MODEL and CLIP with patches at the strength of each key."""
     new_model = model.clone()
     new_clip = clip.clone() if clip is not None else None
-    in_clip = _clip_keys(clip)
+    in_clip = clip_keys(clip)
     # ComfyUI lists the whole model's keys at each call: one call for all patches of a strength.
     by_strength: dict[tuple[bool, float], dict[str, object]] = {}
     for key, patch in patches.items():
@@ -48,7 +49,8 @@ def add_patches(model, clip, patches: Mapping[str, Patch], strength_of: Callable
     return new_model, new_clip
 
 
-def _clip_keys(clip) -> frozenset[str]:
+def clip_keys(clip) -> frozenset[str]:
+    """The names of a CLIP's weights; none without a CLIP."""
     return frozenset(clip.cond_stage_model.state_dict()) if clip is not None else frozenset()
 
 
@@ -64,7 +66,8 @@ def differences(model, clip) -> Callable[[LoraSource, str, float], Tensor]:
 
     ``model``: ModelPatcher; ``clip``: CLIP or None. The function raises LoraError for a stem that neither has.
     """
-    weights = {**(clip.cond_stage_model.state_dict() if clip is not None else {}), **model.model.state_dict()}
+    models = [model.model] if clip is None else [clip.cond_stage_model, model.model]
+    layers = [{f"{name}.weight": layer for name, layer in each.named_modules()} for each in models]
     loaded: dict[int, LoadedLora] = {}
 
     def difference(source: LoraSource, stem: str, rate: float) -> Tensor:
@@ -72,7 +75,8 @@ def differences(model, clip) -> Callable[[LoraSource, str, float], Tensor]:
             loaded[id(source)] = load(source, model, clip)
         for key, patch in loaded[id(source)].patches.items():
             if patch.stem == stem and patch.whole is None:
-                return patched_weight([(patch, rate)], weights[key], key) - weights[key].float()
+                weight = own_weight(next(each[key] for each in layers if key in each), torch.empty(0))
+                return patched_weight([(patch, rate)], weight, key) - weight
         raise LoraError(f"LoRA file {source.path}: {stem} is no key of this MODEL or CLIP. Connect those that it is for.")
 
     return difference

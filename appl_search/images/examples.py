@@ -86,6 +86,11 @@ class Examples(Sequence[Encoded]):
     def __iter__(self) -> Iterator[Encoded]:
         return (self[index] for index in range(len(self)))
 
+    @property
+    def items(self) -> Sequence[int]:
+        """Which item of the training set each example is."""
+        return self._order
+
     def close(self) -> None:
         """Ends the reading."""
         self._coming = {}

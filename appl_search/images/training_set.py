@@ -64,11 +64,16 @@ class TrainingSet:
         Regularisation pictures are balanced against the others as kohya's trainers do: see :func:`balanced`.
         """
         repeats = [item.repeats for item in self.items]
-        regular = [position for position, item in enumerate(self.items) if _is_regularisation(item)]
+        regular = [position for position in range(len(self)) if self.is_regularisation(position)]
         wanted = sum(repeats) - sum(repeats[position] for position in regular)
         for position, count in zip(regular, balanced(wanted, [repeats[position] for position in regular])):
             repeats[position] = count
         return [position for position, count in enumerate(repeats) for _ in range(count)]
+
+    def is_regularisation(self, position: int) -> bool:
+        """Whether an item is there to keep what the model can, not to be come close to."""
+        item = self.items[position]
+        return isinstance(item, Picture) and item.options.regularisation
 
     @classmethod
     def from_images(
@@ -156,10 +161,6 @@ def captions_of(texts: Sequence[str], options: TrainingOptions) -> list[str]:
     return [
         text.removeprefix("\ufeff") if options.all_lines or options.wildcards else first_line(text) for text in texts
     ]
-
-
-def _is_regularisation(item: Picture | Example) -> bool:
-    return isinstance(item, Picture) and item.options.regularisation
 
 
 def _each(batches: Tensor | Sequence[Tensor], dimensions: int) -> list[Tensor]:

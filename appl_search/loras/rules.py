@@ -16,14 +16,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from ..architectures import TEXT_ENCODERS, Architecture
+from ..architectures import ALL, TEXT_ENCODERS, Architecture, block_named, blocks_named
 from .errors import cut
 from .source import LoraSource
 
-SEARCH, START, SAME_AS, ALL = "search", "start", "same as", "ALL"
+SEARCH, START, SAME_AS = "search", "start", "same as"
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII)
-_RANGE = re.compile(r"([A-Z]+\d*)\s*-\s*([A-Z]*\d*)", re.ASCII)
-_NUMBERED = re.compile(r"([A-Z]+)(\d{1,3})", re.ASCII)
 
 
 
@@ -227,51 +225,20 @@ def _read(part: str, architecture: Architecture) -> tuple[list[int], Rule]:
             f"Block rules: {_quoted(part)}: expected blocks, '=' and what becomes of them, such as {names[1]}-{names[3]} = 0; "
             f"or, in front of all other rules, one of {', '.join(PRESETS)}."
         )
-    blocks = [block for word in left.split(",") for block in _blocks(word, part, architecture)]
+    try:
+        blocks = blocks_named(left, architecture)
+        same_as = block_named(words[len(SAME_AS) :], architecture) if words.lower().startswith(f"{SAME_AS} ") else None
+    except ValueError as error:
+        raise ValueError(f"Block rules: {_quoted(part)}: {error}") from None
     if words.lower() in (SEARCH, START):
         return blocks, None if words.lower() == SEARCH else Fixed(None)
-    if words.lower().startswith(f"{SAME_AS} "):
-        return blocks, SameAs(_block(words[len(SAME_AS) :], part, architecture))
+    if same_as is not None:
+        return blocks, SameAs(same_as)
     if _NUMBER.fullmatch(words.lower()) and math.isfinite(rate := float(words)):
         return blocks, Fixed(rate)
     raise ValueError(
         f"Block rules: {_quoted(part)}: {_quoted(words)} is no rule. Expected {SEARCH}, a number such as 0.5 to fix the rate at, "
         f"{START} to leave it where the search starts, or '{SAME_AS} {architecture.blocks[-1]}' to have the rate of a block."
-    )
-
-
-def _blocks(word: str, part: str, architecture: Architecture) -> Sequence[int]:
-    """The blocks of a name, a section or a range."""
-    name = word.strip().upper()
-    if name == ALL:
-        return range(len(architecture.blocks))
-    for section in architecture.sections:
-        if name == section.name:
-            return section.blocks
-    if match := _RANGE.fullmatch(name):
-        first, last = match.groups()
-        if last.isdigit():  # IN00-03
-            last = first.rstrip("0123456789") + last
-        start, end = (_block(each, part, architecture) for each in (first, last))
-        if start > end:
-            raise ValueError(f"Block rules: {_quoted(part)}: the range {_quoted(word.strip())} ends before it begins. Expected the first block first.")
-        return range(start, end + 1)
-    return [_block(word, part, architecture)]
-
-
-def _block(word: str, part: str, architecture: Architecture) -> int:
-    """The index of a block's name; its number may lack zeros."""
-    name = word.strip().upper()
-    if name in architecture.blocks:
-        return architecture.blocks.index(name)
-    if match := _NUMBERED.fullmatch(name):
-        for section in architecture.sections:
-            if section.name == match[1] and int(match[2]) < section.count > 1:
-                return section.blocks[int(match[2])]
-    sections = [f"{architecture.blocks[s.first]}-{architecture.blocks[s.first + s.count - 1]}" if s.count > 1 else s.name for s in architecture.sections]
-    raise ValueError(
-        f"Block rules: {_quoted(part)}: {_quoted(word.strip())} is no block of {architecture.label}. Expected one of {', '.join(sections)}; "
-        f"or, to the left of '=', a section ({', '.join(s.name for s in architecture.sections)}), a range or {ALL}."
     )
 
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from ..loras.layout import LoraLayout
 from ..searching.events import Event
 from ..searching.result import SearchResult
-from .tables import table
+from .tables import comparison_table, table
 
 SECONDS_BETWEEN_TABLES = 30.0
 _CELL = 7  # characters of a rate
@@ -57,6 +57,10 @@ class SearchConsole(ConsoleProgress):
         print(f"\n{settings.method}: {result.samples} samples in {len(result.history.loss)} steps and {result.seconds:.0f} s")
         for weights, rules in zip(result.block_weights, result.rules):
             print(f"\n{weights.name}:", *table(weights, rules), sep="\n")
+        if result.verdict is not None:
+            print(f"\n{result.verdict.text}", *comparison_table(result.comparison), sep="\n")
+        if result.findings:
+            print("", *(finding.text for finding in result.findings), sep="\n")
         for note in result.notes:
             print(f"\n{note}")
 

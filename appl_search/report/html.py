@@ -12,11 +12,12 @@ from importlib import metadata
 import torch
 from PIL import Image
 
+from ..comparing.comparison import Comparison
 from ..loras.rules import BlockRules
 from ..searching.result import SearchResult
 from ..weights.block_weights import BlockWeights
 from ..weights.formats import FORMATS, write
-from .figures import draw, figures_of
+from .figures import draw, figures_of, height_of
 
 #: What a browser may load and run for the page: nothing from elsewhere, and no script at all.
 CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -41,6 +42,10 @@ def html_report(result: SearchResult, pictures: Mapping[str, Sequence[Image.Imag
     """
     names = ", ".join(weights.name for weights in result.block_weights)
     parts = [f"<h1>Block weights of {escape(names)}</h1>", f"<p>{escape(_how(result))}</p>"]
+    if result.verdict is not None:
+        parts.append(f"<p><strong>{escape(result.verdict.text)}</strong></p>{_comparison(result.comparison)}")
+    if result.findings:
+        parts.append(f"<h2>Which block does what</h2>{''.join(f'<p>{escape(each.text)}</p>' for each in result.findings)}")
     shown = [_picture(caption, image) for caption, images in pictures.items() for image in images]
     if shown:
         parts.append(f'<h2>Pictures</h2><div class="pictures">{"".join(shown)}</div>')
@@ -64,12 +69,21 @@ def _how(result: SearchResult) -> str:
     )
 
 
+def _comparison(comparison: Comparison) -> str:
+    rows = "".join(
+        f'<tr><th>{escape(candidate.name)}</th><td class="number">{loss:.5f}</td><td>{f"{above:+.5f} ± {error:.5f}" if number else ""}</td></tr>'
+        for number, (candidate, loss, above, error) in enumerate(
+            zip(comparison.candidates, comparison.losses.tolist(), comparison.difference[:, 0].tolist(), comparison.error[:, 0].tolist())
+        )
+    )
+    return f"<table><tr><th></th><th>loss</th><th>above what was found</th></tr>{rows}</table>"
+
+
 def _figures(result: SearchResult) -> list[str]:
     drawn = []
     for name in figures_of(result):
-        height = {"bars": 1.9 * len(result.block_weights) + 0.6, "loss": 3.4, "penalty path": 5.0}[name]
         file = io.StringIO()
-        draw(result, name, "light", 8.6, height).savefig(file, format="svg")
+        draw(result, name, "light", 8.6, height_of(result, name)).savefig(file, format="svg")
         drawn.append(f"<figure>{file.getvalue()[file.getvalue().index('<svg') :]}</figure>")
     return drawn
 

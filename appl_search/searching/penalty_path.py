@@ -58,11 +58,8 @@ class PenaltyPath:
 
         Rates that are fixed stay so. A LoRA without any searched rate has strength 0.
         """
-        loras = len(self.parameter_of)
-        members = torch.zeros(len(self.model.center), loras, dtype=torch.float64)  # 1 where a parameter is of a LoRA
-        for lora, parameters in enumerate(self.parameter_of):
-            members[parameters[parameters >= 0], lora] = 1
-        zero = torch.zeros(loras, dtype=torch.float64)
+        members = members_of(self.parameter_of, len(self.model.center))
+        zero = torch.zeros(len(self.parameter_of), dtype=torch.float64)
         along = Quadratic(
             center=zero,
             loss=self.model.predicted_loss(members @ zero),
@@ -122,6 +119,14 @@ class PenaltyPath:
             raise wrong(fields.place("parameter_of"), of, f"a list of {rates}")
         of = [whole(one, f"{fields.place('parameter_of')}[{i}]", -1, parameters - 1) for i, one in enumerate(of)]
         return cls(quadratic, torch.tensor(of).view(shape), fields.tensor("constant", [rates]).view(shape))
+
+
+def members_of(parameter_of: Tensor, parameters: int) -> Tensor:
+    """[p, LoRAs]: 1 where a parameter is of a LoRA. ``parameter_of`` [LoRAs, blocks]: -1 for rates that are none."""
+    members = torch.zeros(parameters, len(parameter_of), dtype=torch.float64)
+    for lora, of in enumerate(parameter_of):
+        members[of[of >= 0], lora] = 1
+    return members
 
 
 def _plain(value: Tensor | float) -> list | float | None:

@@ -25,7 +25,7 @@ class Record:
         self._rates, self._layouts, self._settings = rates, layouts, settings
         self._method, self._prediction = method, prediction
         self._has_effect = torch.zeros(len(rates), dtype=torch.bool)
-        self._block_weights = [self._all(method.parameters)]
+        self._block_weights = [self.all_rates(method.parameters)]
         self.losses: list[float] = []
         self._penalties: list[float] = []
         self.samples, self.seconds = 0, 0.0
@@ -46,13 +46,13 @@ class Record:
         self._penalties.append(penalty)
         self.samples += len(batch.losses)
         self.seconds += seconds
-        self._block_weights.append(self._all(self._method.parameters))
+        self._block_weights.append(self.all_rates(self._method.parameters))
 
     def result(self, parameters: Tensor) -> SearchResult:
         """With these parameters [p] as what was found."""
         model = self._method.model() if self.losses else None
         path = PenaltyPath(model, self._rates.parameter_of, self._rates.constant) if model is not None else None
-        values = self._all(parameters)
+        values = self.all_rates(parameters)
         stderr = path.stderr(parameters) if path is not None else torch.full_like(values, float("nan"))
         return SearchResult(
             block_weights=block_weights_of(self._layouts, values, stderr),
@@ -70,7 +70,7 @@ class Record:
             rules=self._rates.rules,
         )
 
-    def _all(self, parameters: Tensor) -> Tensor:
+    def all_rates(self, parameters: Tensor) -> Tensor:
         """[LoRAs, blocks]. A parameter without any effect so far stays at its start, wherever the penalty has moved it."""
         return self._rates.all_rates(torch.where(self._has_effect, parameters, self._rates.start))
 

@@ -42,6 +42,12 @@ class SearchSettings:
         help="Of the noise and timesteps. The same seed, model and images give the same result.",
         group=SEARCH, minimum=0, maximum=2**64 - 1, widget={"control_after_generate": True},
     )  # fmt: skip
+    choose_penalty: bool = setting(
+        False,
+        help="Let the search choose the penalty: the one whose block weights are best for images that they were not made with. "
+        "Against rates that fit a few images too well. With gauss-newton only, from two images on.",
+        group=SEARCH, added_later=True,
+    )  # fmt: skip
     batch_size: int = setting(
         16,
         help="Samples in one step. Less needs less memory; more makes each step surer, and fewer of them.",
@@ -94,6 +100,25 @@ class SearchSettings:
         help="Fresh samples on which adamw compares its last rates with the mean of the later ones, and takes the better. "
         "0: the last ones. Of the method adamw only.",
         group=ADVANCED, minimum=0, added_later=True, widget={"max": 10000},
+    )  # fmt: skip
+    held_out: float | None = setting(
+        None,
+        help="Part of the images that is kept out of the search, to see at its end whether what was found is better for images "
+        "that it has not seen. -1: one in five from 10 images on. None are kept out of fewer than 5.",
+        group=ADVANCED, minimum=0, maximum=0.5, none_as=-1.0, step=0.05, added_later=True, widget={"min": -1.0},
+    )  # fmt: skip
+    comparison: int = setting(
+        64,
+        help="Fresh samples on which what was found is compared with no LoRA, with strength 1, with the start and with the best "
+        "single strengths; at most as many as the search used. 0: no comparison.",
+        group=ADVANCED, minimum=0, added_later=True, widget={"max": 100_000},
+    )  # fmt: skip
+    ablation: int = setting(
+        0,
+        help="Fresh samples on which the loss is measured with each block at 0 and at 1: which block does what, also by groups of "
+        "images. Each sample takes the time of some 12 samples of the search for a LoRA of 20 blocks. 0: from what the search "
+        "knows anyway (gauss-newton only).",
+        group=ADVANCED, minimum=0, added_later=True, widget={"max": 100_000},
     )  # fmt: skip
     check_gradient: bool = setting(
         True,

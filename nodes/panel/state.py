@@ -53,6 +53,8 @@ def of_result(result: SearchResult, file: str | None, previews: Json | None = No
         "seconds": round(result.seconds, 1),
         **_curve(result.history.loss.tolist()),
         "single": single(result),
+        "verdict": verdict(result),
+        "penalty_chosen": settings.choose_penalty,
         "loras": [_found(weights, rules) for weights, rules in zip(result.block_weights, result.rules)],
         **blocks(result.block_weights[0].layout.architecture),
         **formats(),
@@ -74,6 +76,28 @@ def single(result: SearchResult) -> Json | None:
         return None
     best = result.penalty_path.best_single()
     return {"strengths": rates(best.strengths), "loss": significant(best.predicted_loss)}
+
+
+def verdict(result: SearchResult) -> Json | None:
+    """What the comparison at the search's end says, as a sentence and as what it is made of, and the comparison; None without one.
+
+    "change" and "error": of each loss above that of what was found, and half its 95% interval, as parts of what was found's.
+    """
+    said, comparison = result.verdict, result.comparison
+    if said is None or comparison is None:
+        return None
+    found = float(comparison.losses[0])
+    rows = zip(comparison.candidates, comparison.losses.tolist(), comparison.difference[:, 0].tolist(), comparison.error[:, 0].tolist())
+    return {
+        "text": said.text,
+        "kind": said.kind,
+        "words": {"key": said.kind, "values": dict(said.values)},
+        "rows": [
+            {"name": each.name, "loss": significant(loss), "change": significant(above / found), "error": significant(error / found)}
+            for each, loss, above, error in rows
+        ],
+        "use_instead": {"strengths": rates(said.instead.strengths)} if said.instead and said.instead.strengths else None,
+    }
 
 
 def blocks(architecture: Architecture) -> Json:

@@ -16,8 +16,11 @@ BLOCK_WEIGHTS = "BLOCK_WEIGHTS"  # an appl_search.SearchResult
 TRAINING_IMAGES = "TRAINING_IMAGES"  # an appl_search.TrainingSet
 TRAINING_OPTIONS = "APPL_SEARCH_TRAINING_OPTIONS"  # an appl_search.TrainingOptions
 BLOCK_RULES = "APPL_SEARCH_BLOCK_RULES"  # a text that appl_search.loras.rules.BlockRules reads
+CHOICES = "APPL_SEARCH_CHOICES"  # a tuple of nodes.support.choices.Choice
 SETTINGS = "APPL_SEARCH_SETTINGS"  # an appl_search.SearchSettings
 PREVIEWS = "APPL_SEARCH_PREVIEWS"  # an appl_search.PreviewSettings
+HOOKS = "HOOKS"  # a comfy.hooks.HookGroup
+LORA_STACK = "LORA_STACK"  # of several packs: [(name in the loras folders, strength of the U-Net, of the text encoders), ...]
 LBW_MODEL = "LBW_MODEL"  # of ComfyUI-Inspire-Pack: {"blocks": {key: (patch, rate)}, "muted": [key, ...]}
 
 #: The format of strings before the user has chosen one.

@@ -29,6 +29,14 @@ def lora_path(name: str) -> Path:
     return Path(path)
 
 
+def lora_name_of(path: Path) -> str:
+    """The name of :func:`lora_names` behind which a file is. Raises LoraError when there is none (any more)."""
+    for name in lora_names():
+        if lora_path(name) == path:
+            return name
+    raise LoraError(f"The LoRA {path} is in none of ComfyUI's loras folders any more. Put it back and refresh the page (R).")
+
+
 def lora_paths_of_stem(name: str) -> list[Path]:
     """All LoRA files of a LoRA's name, which is a file's name without ending and may have folders in front."""
     folders, _, stem = name.rpartition("/")

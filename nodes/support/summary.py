@@ -13,7 +13,9 @@ def summary(result: SearchResult) -> str:
     settings = result.settings
     steps = len(result.history.loss)
     head = f"{settings.method}: {result.samples} samples in {steps} steps and {result.seconds:.0f} s, penalty {settings.penalty:g}, seed {settings.seed}"
-    return "\n\n".join([head, *map(_paragraph, result.block_weights, result.rules), *result.notes])
+    verdict = [result.verdict.text] if result.verdict is not None else []
+    findings = ["\n".join(finding.text for finding in result.findings)] if result.findings else []
+    return "\n\n".join([head, *verdict, *findings, *map(_paragraph, result.block_weights, result.rules), *result.notes])
 
 
 def table(weights: BlockWeights) -> list[list]:

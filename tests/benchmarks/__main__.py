@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
 from appl_search.host.embedded import prepare  # noqa: E402
 
@@ -25,6 +26,7 @@ import models  # noqa: E402
 import quality  # noqa: E402
 import step_cost  # noqa: E402
 import torch  # noqa: E402
+import verdicts  # noqa: E402
 
 from appl_search.demo import ASSETS  # noqa: E402
 
@@ -39,8 +41,8 @@ BUDGETS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench")
-    parser.add_argument("--only", choices=["cost", "quality", "pictures"], help="one part")
-    parser.add_argument("--pictures", type=int, default=1000, help="how many are made for the third part (%(default)s)")
+    parser.add_argument("--only", choices=["cost", "quality", "verdicts", "pictures"], help="one part")
+    parser.add_argument("--pictures", type=int, default=1000, help="how many are made for the last part (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="few repeats and seeds: shows that it works, measures nothing")
     parser.add_argument("--output", type=Path, default=Path("benchmarks"), help="folder to write to (%(default)s)")
     options = parser.parse_args()
@@ -49,6 +51,8 @@ def main() -> None:
         report["cost"] = [asdict(row) for row in _costs(options.quick)]
     if options.only in (None, "quality"):
         report["quality"] = [_quality_row(row) for row in _qualities(options.quick, options.output / "world")]
+    if options.only in (None, "verdicts"):
+        report["verdicts"] = [asdict(row) for row in verdicts.measure(2 if options.quick else 100)]
     if options.only in (None, "pictures"):
         count = 20 if options.quick else options.pictures
         report["pictures"] = [asdict(row) for row in many_pictures.measure(count, options.output / "pictures")]
@@ -118,6 +122,18 @@ def markdown(report: dict) -> str:
         for row in report["quality"]:
             if row["coverage"] is not None:
                 lines += [f"{row['task']}: 90% intervals of {row['method']} contain the true rate in {row['coverage']:.0%} of cases.", ""]
+    if "verdicts" in report:
+        lines += [
+            "## Verdicts", "",
+            "How often a search's verdict on what it found is right, in worlds whose best rates are known. With one picture it is right as long",
+            "as it claims nothing for other pictures.", "",
+            "| best are | pictures | verdicts | right |",
+            "| --- | --- | --- | --- |",
+        ]  # fmt: skip
+        for row in report["verdicts"]:
+            given = ", ".join(f"{kind} {count}" for kind, count in sorted(row["verdicts"].items()))
+            lines.append(f"| {row['best']} | {row['pictures']} | {given} | {row['right']:.0%} |")
+        lines.append("")
     if "pictures" in report:
         lines += _of_pictures(report["pictures"])
     return "\n".join(lines)

@@ -122,12 +122,37 @@ def of_nodes_in_no_example(folder: str) -> Workflow:
     return workflow
 
 
-def of_nodes_to_choose_with() -> Workflow:
-    """Those that say which blocks are searched and where rates go to; they are not run."""
+def of_nodes_to_choose_with(preset: str) -> Workflow:
+    """Those that say which blocks are searched and where rates go to; they are not run. ``preset``: one that is there."""
     workflow: Workflow = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "version": 0.4}
     rules = _add(workflow, "ApplSearchBlockRules", (0, 0), (340, 200), ["one rate per section", "BASE = start\nIN00-IN02 = 0\nOUT01 = search"])
     rules["outputs"] = [{"name": "block_rules", "type": "APPL_SEARCH_BLOCK_RULES", "links": []}]
+    hooks = _add(workflow, "ApplSearchToHooks", (420, 0), (300, 170), [1.0, 1.0])
+    types = {"block_weights": "BLOCK_WEIGHTS", "model": "MODEL", "clip": "CLIP", "prev_hooks": "HOOKS"}
+    hooks["inputs"] = [{"name": name, "type": kind, "link": None} for name, kind in types.items()]
+    hooks["outputs"] = [{"name": "hooks", "type": "HOOKS", "links": []}]
+    _add_presets(workflow, preset)
+    stack = _add(workflow, "ApplSearchToStack", (800, 0), (300, 100), [])
+    stack["inputs"] = [{"name": name, "type": name.upper(), "link": None} for name in ("block_weights", "lora_stack")]
+    stack["outputs"] = [{"name": "lora_stack", "type": "LORA_STACK", "links": []}]
+    loader = _add(workflow, "ApplSearchLoadStack", (800, 200), (320, 120), [])
+    types = {"model": "MODEL", "lora_stack": "LORA_STACK", "clip": "CLIP", "block_rules": "APPL_SEARCH_BLOCK_RULES"}
+    loader["inputs"] = [{"name": name, "type": kind, "link": None} for name, kind in types.items()]
+    loader["outputs"] = [{"name": name, "type": name.upper(), "links": []} for name in ("model", "clip")]
     return workflow
+
+
+def of_presets(preset: str) -> Workflow:
+    """One that is loaded, and one that is saved beside it."""
+    workflow: Workflow = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "version": 0.4}
+    _add_presets(workflow, preset)
+    return workflow
+
+
+def _add_presets(workflow: Workflow, preset: str) -> None:
+    _add(workflow, "ApplSearchSavePreset", (0, 300), (340, 300), ["zibby:0,0.528,0.53,0.51,0.25,0.49,0.62,1,0,0,0.8,1", "", "user folder", True])
+    string = _add(workflow, "ApplSearchLoadPreset", (420, 300), (320, 160), [preset])
+    string["outputs"] = [{"name": "string", "type": "STRING", "links": []}]
 
 
 def _beside(node: dict[str, Any], x: int) -> tuple[int, int]:

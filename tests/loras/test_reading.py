@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from appl_search import BlockWeights, LoraSource, SearchSettings
+from appl_search.architectures.sdxl import SDXL
 from appl_search.gradients.evaluator import opened
 from appl_search.gradients.task import Models, Task
 from appl_search.host.learnable import add_learnable, split_learnable
@@ -22,6 +23,8 @@ from appl_search.loras.layout import read_layout
 from appl_search.weights.bake import bake
 from tests import oracle
 from tests.nodes.patched import assert_same_weights, stock
+
+HALF = dict.fromkeys(SDXL.blocks, 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,7 @@ def opens(path, monkeypatch) -> list[Path]:
 
 
 def test_a_file_is_opened_once_from_the_loader_to_the_layers_and_what_was_found(model, path, opens):
-    learnable, _ = add_learnable(model, None, load(LoraSource(path).loaded(), model, None), 0.5)
+    learnable, _ = add_learnable(model, None, load(LoraSource(path, start=HALF).loaded(), model, None))
     plain, _, sources = split_learnable(learnable, None)
     task = Task(models=Models(model=plain), loras=sources, images=oracle.training_set(), settings=SearchSettings(samples=4))
     with opened(task) as evaluator:
@@ -79,7 +82,7 @@ def test_a_search_in_python_opens_a_file_once(model, path, opens):
 @pytest.mark.parametrize("change", ["overwritten in place", "truncated", "deleted"])
 def test_what_happens_to_the_file_after_loading_changes_nothing(change, model, path):
     expected = stock(model, oracle.LORA_A, 0.5)
-    learnable, _ = add_learnable(model, None, load(LoraSource(path).loaded(), model, None), 0.5)
+    learnable, _ = add_learnable(model, None, load(LoraSource(path, start=HALF).loaded(), model, None))
     size = path.stat().st_size
     if change == "deleted":
         path.unlink()

@@ -62,7 +62,7 @@ def refused(answer: tuple[int, str, str], *statuses: int) -> str:
 
 def lora_of(result) -> dict:
     (weights,) = result.block_weights
-    return {**panel_state.lora(weights.layout), "rates": list(weights.values), "errors": [None] * 20}
+    return {**panel_state.lora(weights.layout, result.rules[0]), "rates": list(weights.values), "errors": [None] * 20}
 
 
 def test_a_saved_result_its_report_and_its_strings_are_answered(ask, node, result):

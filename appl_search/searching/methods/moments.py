@@ -19,6 +19,7 @@ from torch import Tensor
 from ...gradients.batch import Gradients
 from ...gradients.rates import Rates
 from ...settings import SearchSettings
+from .loss_model import LossModel
 from .quadratic import Quadratic
 
 FORGETTING_FROM = 0.6
@@ -35,8 +36,9 @@ class Moments:
         self.batches = 0
         self._curvature, self._spread = _Mean(p, p), _Mean(p, p)
         self._place, self._gradient, self._loss = _Mean(p), _Mean(p), _Mean()
+        self._squares, self._fourths = _Mean(p, p), _Mean(p)
         self._means = {
-            "curvature": self._curvature, "spread": self._spread,
+            "curvature": self._curvature, "spread": self._spread, "squares": self._squares, "fourths": self._fourths,
             "place": self._place, "gradient": self._gradient, "loss": self._loss,
         }  # fmt: skip
 
@@ -49,11 +51,13 @@ class Moments:
         mean = batch.gradients.mean(0)
         if probed := len(batch.probes):
             self._curvature.add(2 * batch.probes.T @ batch.probes / probed, probed, keep**0.5)
+            self._fourths.add(4 * batch.probes.pow(4).mean(0), probed, keep**0.5)
         centered = batch.gradients - mean
         self._place.add(place, size, keep)
         self._gradient.add(mean, size, keep)
         self._loss.add(batch.losses.mean(), size, keep)
         self._spread.add(centered.T @ centered / max(size - 1, 1), size, keep)
+        self._squares.add(batch.gradients.T @ batch.gradients / size, size, keep)
 
     def quadratic(self) -> Quadratic:
         """The quadratic model of the loss around the mean place; after the first batch.
@@ -76,6 +80,27 @@ class Moments:
             negative_penalty=self._settings.negative_penalty,
             lower=self._rates.lower,
             upper=self._rates.upper,
+        )
+
+    def loss_model(self) -> LossModel | None:
+        """What the batches say of the loss itself; None before the first probe.
+
+        Without what :meth:`quadratic` adds to be relied on early, the shrinkage and the pull to the start: neither is a part
+        of the loss. The gradient's covariance is that over all samples, so that it is there for batches of one sample too;
+        what the mean itself has moved counts as noise in it.
+        """
+        if not self._curvature.weight:
+            return None
+        mean, effective = self._gradient.value, self._gradient.effective
+        return LossModel(
+            place=self._place.value,
+            loss=float(self._loss.value),
+            gradient=mean,
+            curvature=self._curvature.value,
+            noise=(self._squares.value - mean[:, None] * mean) / max(effective - 1, 1.0),
+            fourths=self._fourths.value,
+            probes=self._curvature.effective,
+            weight=self._gradient.weight,
         )
 
     @staticmethod

@@ -98,6 +98,14 @@ def read_vector(text: str, layout: LoraLayout, letters: Mapping[str, float], sur
     return BlockWeights(layout, tuple(values))
 
 
+def check_vector(text: str, what: str) -> None:
+    """Raises ValueError, which begins with ``what``, for a text that is a vector for no LoRA: for its first wrong entry."""
+    for entry in text.split(","):
+        for part in entry.strip().split(" "):
+            if part not in _RANDOM and part.upper() not in ("A", "B"):
+                read_number(part, what, plain=True)
+
+
 def unused_numbers(text: str, layout: LoraLayout) -> list[float]:
     """The padding of a vector of plain numbers that :func:`read_vector` reads."""
     return [read_number(entry, "padding") for entry in text.split(",")[1 + len(positions(layout)) :]]
