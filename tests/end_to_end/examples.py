@@ -13,7 +13,7 @@ from tests.pack import PREFIX
 
 FOLDER = PACK / "example_workflows"
 #: Node types, the index of a widget's value, and the most that it may be in a short run.
-LESS = (("ApplSearchRun", 1, 48), ("ApplSearchPreviews", 5, 6), ("KSampler", 2, 8))
+LESS = (("ApplSearchRun", 1, 48), ("ApplSearchPreviews", 5, 6), ("KSampler", 2, 8), ("ApplSearchBlockExplorer", 9, 4))
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
