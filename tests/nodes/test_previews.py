@@ -140,7 +140,7 @@ def test_before_and_after_are_cut_out_of_the_sheet_where_they_are(pictures_of, f
     cut = preview_sheet.before_and_after("a.json")
     assert list(cut) == ["before", "after"]
     for image, pixels in zip(cut.values(), found.pictures()[[0, -1]]):
-        assert image.size == (preview_sheet.CELL // 2, preview_sheet.CELL)
+        assert image.size == (CELL // 2, CELL)
         shrunk = np.asarray(image.convert("RGB").resize((64, 128)), dtype=np.float32)
         assert (torch.from_numpy(shrunk) / 255 - pixels).abs().mean() < 0.03
 
