@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..appl_search import SearchResult
-from .support.common import CATEGORY, FOUND, SavesAFile, as_pictures, shown
+from ..appl_search.exploring.exploration import Exploration
+from .support.common import CATEGORY, EXPLORATION, FOUND, SavesAFile, as_pictures, shown
 from .support.drawn import THEME, drawn, needs_matplotlib, side
 from .support.files import report_folder, write_new
 
@@ -67,16 +68,17 @@ class SaveReport(SavesAFile):
             "optional": {
                 "before": ("IMAGE", {"tooltip": "Pictures without the block weights, to show in the report."}),
                 "after": ("IMAGE", {"tooltip": "Pictures with them."}),
+                "exploration": (EXPLORATION, {"tooltip": "From Block Explorer: what each block does, with its pictures, as a section of the report."}),
             },
         }  # fmt: skip
 
-    def save(self, block_weights: SearchResult, name: str, before=None, after=None) -> dict:
+    def save(self, block_weights: SearchResult, name: str, before=None, after=None, exploration: Exploration | None = None) -> dict:
         try:
             from ..appl_search.report.html import html_report
         except ModuleNotFoundError as error:
             raise needs_matplotlib(error) from error
         pictures = {caption: as_pictures(images) for caption, images in (("before", before), ("after", after)) if images is not None}
-        text = html_report(block_weights, pictures, _versions())
+        text = html_report(block_weights, pictures, _versions(), exploration)
         stem = name.strip() or "+".join(weights.name for weights in block_weights.block_weights)
         path = write_new(report_folder(), stem, ".html", lambda path: path.write_text(text, encoding="utf-8"))
         file = path.relative_to(report_folder().resolve()).as_posix()

@@ -51,18 +51,18 @@ class Judge:
     def comparison(
         self, found: Tensor, single: Sequence[float], penalty: float, without_folds: Sequence[Quadratic]
     ) -> tuple[Comparison | None, list[str]]:
-        """Of what was found [p] and the best ``single`` strengths with the others, on the pictures held out; and notes.
+        """Of what was found [p] and the best ``single`` strengths with the others, on pictures that it has not seen; and notes.
 
-        Without any: on the folds, each with what ``without_folds`` say at ``penalty``. Without these: on the pictures of the search.
-        None where the loss of what was found is not finite, and with too few samples; others whose loss is not finite are left out.
+        These are the pictures held out. Where they are too few to say what to expect of others, each fold of those searched counts
+        too, with what ``without_folds`` say at ``penalty``. Without both: the pictures of the search.
         """
         of_all = candidates_of(self._rates, self._all_rates(found), single)
-        if self._split.held_out:
-            parts, seen = [_part(self._split.held_out, of_all)], HELD_OUT
-        elif without_folds:
-            parts, seen = [self._of_fold(fold, each, penalty) for fold, each in zip(self._split.folds, without_folds)], IN_TURN
-        else:
-            parts, seen = [_part(self._split.searched, of_all)], SEARCHED
+        parts = [_part(self._split.held_out, of_all)] if self._split.held_out else []
+        seen = HELD_OUT if parts else SEARCHED
+        if without_folds and not self._split.holds_out_enough:
+            parts += [self._of_fold(fold, each, penalty) for fold, each in zip(self._split.folds, without_folds)]
+            seen = IN_TURN
+        parts = parts or [_part(self._split.searched, of_all)]
         losses, examples = losses_of(parts, self._draws(COMPARISON, parts), self._losses)
         pictures = torch.tensor(self._split.pictures)[examples]
         return compared([candidate for candidate, _ in of_all], losses, pictures, seen)

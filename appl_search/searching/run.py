@@ -175,7 +175,7 @@ class Run(Iterator[Event]):
     @property
     def _needs_folds(self) -> bool:
         settings = self.task.settings
-        return settings.comparison > 0 and (settings.choose_penalty or not self._split.held_out)
+        return settings.comparison > 0 and (settings.choose_penalty or not self._split.holds_out_enough)
 
     def _judge(self) -> Judge:
         settings = self.task.settings
