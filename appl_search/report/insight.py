@@ -26,7 +26,7 @@ def blocks(result: SearchResult, theme: Theme, rows: Sequence[Axes]) -> None:
     groups = groups_shown(ablation)
     places = block_columns(rows, theme, result.block_weights[0].layout.architecture, [weights.present for weights in result.block_weights])
     relative = ablation.relative[:, OFF].numpy()
-    sure = (ablation.rise.abs() > ablation.error)[:, OFF].numpy()
+    sure = ablation.is_sure[:, OFF].numpy()
     largest = max(np.abs(relative).max(), 1e-12)
     colors = _diverging(theme)
     for lora, (axes, weights) in enumerate(zip(rows, result.block_weights)):
