@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from ..appl_search import SearchResult
 from ..appl_search.exploring.exploration import Exploration
@@ -73,16 +76,21 @@ class SaveReport(SavesAFile):
         }  # fmt: skip
 
     def save(self, block_weights: SearchResult, name: str, before=None, after=None, exploration: Exploration | None = None) -> dict:
-        try:
-            from ..appl_search.report.html import html_report
-        except ModuleNotFoundError as error:
-            raise needs_matplotlib(error) from error
         pictures = {caption: as_pictures(images) for caption, images in (("before", before), ("after", after)) if images is not None}
-        text = html_report(block_weights, pictures, _versions(), exploration)
+        text = report_page(block_weights, pictures, exploration)
         stem = name.strip() or "+".join(weights.name for weights in block_weights.block_weights)
         path = write_new(report_folder(), stem, ".html", lambda path: path.write_text(text, encoding="utf-8"))
         file = path.relative_to(report_folder().resolve()).as_posix()
         return shown((str(path),), [f"Saved as {path}"], appl_search_report=[file])
+
+
+def report_page(result: SearchResult, pictures: Mapping[str, Sequence[Image.Image]], exploration: Exploration | None = None) -> str:
+    """The report of a result as HTML. ``pictures``: by caption. ``exploration``: what each block does. Raises ModuleNotFoundError, in words, without matplotlib."""
+    try:
+        from ..appl_search.report.html import html_report
+    except ModuleNotFoundError as error:
+        raise needs_matplotlib(error) from error
+    return html_report(result, pictures, _versions(), exploration)
 
 
 def _versions() -> dict[str, str]:
