@@ -177,7 +177,8 @@ def test_an_error_around_text_encoders_and_pictures_changes_no_model():
     pictures, captions = load_images("train")
     images, sources = TrainingSet.from_images(pictures[:1], captions[:1]), [LoraSource(lora_paths()["character"])]
     modules = [model.model, clip.cond_stage_model, vae.first_stage_model]
-    rooms = ("gradients/text.py", "host/conditioning.py", "host/long_captions.py", "host/undo.py", "images/examples.py")
+    rooms = ("gradients/text.py", "gradients/encoders.py", "host/conditioning.py", "host/long_captions.py", "host/undo.py")
+    rooms += ("images/examples.py", "images/encoding.py")
     quick = SearchSettings(samples=1, batch_size=1, validation=0, comparison=0, check_gradient=False)
 
     def work():
