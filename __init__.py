@@ -2,6 +2,7 @@
 
 from .nodes.apply import ApplyBlockWeights, BlockWeightsToLBW
 from .nodes.bake import SaveBakedLora
+from .nodes.block_explorer import BlockExplorer
 from .nodes.block_rules import MakeBlockRules
 from .nodes.demo import TinySDXL
 from .nodes.evaluate import BlockWeightsChoice, EvaluateBlockWeights
@@ -48,6 +49,7 @@ NODE_CLASS_MAPPINGS = {
     "ApplSearchPlot": PlotBlockWeights,
     "ApplSearchReport": SaveReport,
     "ApplSearchLook": LookAtLora,
+    "ApplSearchBlockExplorer": BlockExplorer,
     "ApplSearchTinySDXL": TinySDXL,
 }
 
@@ -78,6 +80,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ApplSearchPlot": "Plot Block Weights",
     "ApplSearchReport": "Block Weights Report",
     "ApplSearchLook": "Look at LoRA",
+    "ApplSearchBlockExplorer": "Block Explorer",
     "ApplSearchTinySDXL": "Tiny SDXL (Demo)",
 }
 

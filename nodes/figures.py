@@ -10,7 +10,8 @@ from typing import Any
 from PIL import Image
 
 from ..appl_search import SearchResult
-from .support.common import CATEGORY, FOUND, SavesAFile, as_pictures, shown
+from ..appl_search.exploring.exploration import Exploration
+from .support.common import CATEGORY, EXPLORATION, FOUND, SavesAFile, as_pictures, shown
 from .support.drawn import THEME, drawn, needs_matplotlib, side
 from .support.files import report_folder, write_new
 
@@ -70,25 +71,26 @@ class SaveReport(SavesAFile):
             "optional": {
                 "before": ("IMAGE", {"tooltip": "Pictures without the block weights, to show in the report."}),
                 "after": ("IMAGE", {"tooltip": "Pictures with them."}),
+                "exploration": (EXPLORATION, {"tooltip": "From Block Explorer: what each block does, with its pictures, as a section of the report."}),
             },
         }  # fmt: skip
 
-    def save(self, block_weights: SearchResult, name: str, before=None, after=None) -> dict:
+    def save(self, block_weights: SearchResult, name: str, before=None, after=None, exploration: Exploration | None = None) -> dict:
         pictures = {caption: as_pictures(images) for caption, images in (("before", before), ("after", after)) if images is not None}
-        text = report_page(block_weights, pictures)
+        text = report_page(block_weights, pictures, exploration)
         stem = name.strip() or "+".join(weights.name for weights in block_weights.block_weights)
         path = write_new(report_folder(), stem, ".html", lambda path: path.write_text(text, encoding="utf-8"))
         file = path.relative_to(report_folder().resolve()).as_posix()
         return shown((str(path),), [f"Saved as {path}"], appl_search_report=[file])
 
 
-def report_page(result: SearchResult, pictures: Mapping[str, Sequence[Image.Image]]) -> str:
-    """The report of a result as HTML. ``pictures``: by caption. Raises ModuleNotFoundError, in words, without matplotlib."""
+def report_page(result: SearchResult, pictures: Mapping[str, Sequence[Image.Image]], exploration: Exploration | None = None) -> str:
+    """The report of a result as HTML. ``pictures``: by caption. ``exploration``: what each block does. Raises ModuleNotFoundError, in words, without matplotlib."""
     try:
         from ..appl_search.report.html import html_report
     except ModuleNotFoundError as error:
         raise needs_matplotlib(error) from error
-    return html_report(result, pictures, _versions())
+    return html_report(result, pictures, _versions(), exploration)
 
 
 def _versions() -> dict[str, str]:

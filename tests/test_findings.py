@@ -30,8 +30,8 @@ def block(name: str) -> tuple[int, tuple[int, ...]]:
 def test_a_block_that_matters_is_named_with_its_share_its_third_and_its_interval():
     found = ablation({block("OUT00"): (0.0, 0.003, 0.021), block("OUT01"): (0.004, 0.004, 0.004)}, whole=[0.02], error=0.002)
     assert texts(found) == [
-        "OUT00 carries 40% of what the LoRA brings, most of it composition: without it the loss is 4.0% ± 1.0% higher.",
-        "OUT01 carries 20% of what the LoRA brings: without it the loss is 2.0% ± 1.0% higher.",
+        "OUT00 carries 40% of what the LoRA brings, most of it composition: without it the loss is 4.0% higher (3.0 to 5.0%).",
+        "OUT01 carries 20% of what the LoRA brings: without it the loss is 2.0% higher (1.0 to 3.0%).",
     ]
 
 
@@ -55,11 +55,16 @@ def test_blocks_that_could_go_are_off_or_do_harm():
         whole=[0.02], error=0.0002, at_one=0.004,
     )  # fmt: skip
     assert texts(found, rates=rates) == [
-        "OUT00 carries 100% of what the LoRA brings: without it the loss is 10.0% ± 0.1% higher.",
-        "MID does harm: without it the loss is 2.5% ± 0.1% lower.",
+        "OUT00 carries 100% of what the LoRA brings: without it the loss is 10.0% higher (9.9 to 10.1%).",
+        "MID does harm: without it the loss is 2.5% lower (2.4 to 2.6%).",
         "IN04 could go: without it less than 2% of what the LoRA brings is lost.",
-        "IN01 is better off: at 1 the loss would be 2.0% ± 0.1% higher.",
+        "IN01 is better off: at 1 the loss would be 2.0% higher (1.9 to 2.1%).",
     ]
+
+
+def test_a_block_that_would_hardly_do_harm_is_not_worth_a_sentence():
+    found = ablation({block("IN01"): (0.0,) * 3, block("OUT00"): (0.02,) * 3}, whole=[0.02], error=1e-5, at_one=1e-4)
+    assert [each.split()[0] for each in texts(found, rates=[[0.0] * 20])] == ["OUT00"]
 
 
 def test_two_loras_are_told_apart_and_pairs_of_blocks_that_are_on_are_named():

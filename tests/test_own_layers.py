@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from appl_search import LoraSource
 from appl_search.host.errors import ModelError
+from appl_search.host.look import look_at
 from appl_search.host.lora_patches import differences
 from tests import oracle
 from tests.test_memory import assert_same, gradients
@@ -53,6 +54,12 @@ def quantised(model, kind):
 def test_layers_with_a_cast_of_their_own_are_searched_with_the_weights_they_compute_with():
     found = gradients(quantised(oracle.sdxl(), QuantisedLinear))[0]
     assert_same(found, gradients(quantised(oracle.sdxl(), None))[0], error=1e-5)
+
+
+def test_a_look_at_a_lora_is_relative_to_the_weights_that_they_compute_with():
+    source = LoraSource(oracle.LORA_A)
+    found, expected = (look_at(source, quantised(oracle.sdxl(), kind)) for kind in (QuantisedLinear, None))
+    assert [block.relative or 0 for block in found.blocks] == pytest.approx([block.relative or 0 for block in expected.blocks], rel=1e-6)
 
 
 def test_a_layer_that_computes_otherwise_is_named():

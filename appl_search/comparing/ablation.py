@@ -17,6 +17,7 @@ OFF, ON = range(len(TARGETS))
 ALL, TIMESTEPS, PICTURES = KINDS = ("all", "timesteps", "pictures")
 #: Thirds of the timesteps from the least noisy one on: a picture's making from its end to its beginning.
 THIRD_NAMES = ("details", "form", "composition")
+_OF_UNITS, _OF_LORAS = ("rise", "low", "high"), ("whole", "whole_low", "whole_high")
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Group:
 class Ablation:
     """One quantity with one sign: by how much the loss is above that at what was found, with one unit changed.
 
-    ``rise``, ``error`` [units, 2 targets, groups]: that, and half the width of its 95% interval. ``whole``, ``whole_error`` [LoRAs,
-    groups]: with all of a LoRA's units at 0. ``losses`` [groups]: at what was found. The first group is of all samples.
+    ``rise``, ``low``, ``high`` [units, 2 targets, groups]: that, and the ends of its 95% interval. ``whole``, ``whole_low``, ``whole_high``
+    [LoRAs, groups]: with all of a LoRA's units at 0. ``losses`` [groups]: at what was found. The first group is of all samples.
     ``is_measured``: by losses at changed rates; else the search's own model says it. ``samples``, ``pictures``: how many it is made of.
     """
 
@@ -41,9 +42,11 @@ class Ablation:
     groups: tuple[Group, ...]
     losses: Tensor
     rise: Tensor
-    error: Tensor
+    low: Tensor
+    high: Tensor
     whole: Tensor
-    whole_error: Tensor
+    whole_low: Tensor
+    whole_high: Tensor
     is_measured: bool
     samples: int
     pictures: int
@@ -54,14 +57,19 @@ class Ablation:
         return self.rise / self.losses
 
     @property
+    def is_sure(self) -> Tensor:
+        """Of which rises it is sure whether they are above 0 or below [units, 2 targets, groups]."""
+        return (self.low > 0) | (self.high < 0)
+
+    @property
     def share(self) -> Tensor:
         """Which part of what its LoRA brings is lost without each unit [units]; NaN where that is not known to be anything.
 
         Shares need not add up to 1: blocks that do the same stand in for each other.
         """
         of = [unit.lora for unit in self.units]
-        whole, error = self.whole[of, 0], self.whole_error[of, 0]
-        return (self.rise[:, OFF, 0] / whole).where(whole > error, torch.full_like(whole, torch.nan))
+        whole = self.whole[of, 0]
+        return (self.rise[:, OFF, 0] / whole).where(self.whole_low[of, 0] > 0, torch.full_like(whole, torch.nan))
 
     def of_kind(self, kind: str) -> list[int]:
         """Which of the groups are of this kind."""
@@ -71,7 +79,7 @@ class Ablation:
         return {
             "units": units_to_list(self.units),
             "groups": [{"name": group.name, "kind": group.kind, "share": group.share} for group in self.groups],
-            **{name: getattr(self, name).tolist() for name in ("losses", "rise", "error", "whole", "whole_error")},
+            **{name: getattr(self, name).tolist() for name in ("losses", *_OF_UNITS, *_OF_LORAS)},
             "is_measured": self.is_measured,
             "samples": self.samples,
             "pictures": self.pictures,
@@ -89,10 +97,8 @@ class Ablation:
             units=units,
             groups=groups,
             losses=fields.tensor("losses", [len(groups)]),
-            rise=fields.tensor("rise", of_units),
-            error=fields.tensor("error", of_units),
-            whole=fields.tensor("whole", of_loras),
-            whole_error=fields.tensor("whole_error", of_loras),
+            **{name: fields.tensor(name, of_units) for name in _OF_UNITS},
+            **{name: fields.tensor(name, of_loras) for name in _OF_LORAS},
             is_measured=is_measured,
             samples=fields.whole("samples", 1, 2**63),
             pictures=fields.whole("pictures", 1, 2**63),

@@ -13,6 +13,8 @@ from .units import Unit, listed
 MOST, MOST_CARRYING = 6, 3
 #: A block matters from this part of what its LoRA brings on, and can go where it surely is less than that.
 MATTERS, CAN_GO = 0.05, 0.02
+#: A block is better off where at 1 the loss is surely higher by more than this part of it.
+WORTH_SAYING = 0.001
 #: Blocks do the same, or fight, where their cosine is surely beyond this.
 ALIKE = 0.6
 _LISTED = 8
@@ -31,17 +33,17 @@ class Finding:
 
 
 SENTENCES = {
-    "carries": "{block} carries {share}% of what {lora} brings: without it the loss is {percent}% ± {error}% higher.",
-    "carries, third": "{block} carries {share}% of what {lora} brings, most of it {third}: without it the loss is {percent}% ± {error}% higher.",
-    "carries, group": "{block} carries {share}% of what {lora} brings, the most for {group}: without it the loss is {percent}% ± {error}% higher.",
+    "carries": "{block} carries {share}% of what {lora} brings: without it the loss is {percent}% higher ({low} to {high}%).",
+    "carries, third": "{block} carries {share}% of what {lora} brings, most of it {third}: without it the loss is {percent}% higher ({low} to {high}%).",
+    "carries, group": "{block} carries {share}% of what {lora} brings, the most for {group}: without it the loss is {percent}% higher ({low} to {high}%).",
     "carries, third and group": (
-        "{block} carries {share}% of what {lora} brings, most of it {third}, and the most for {group}: without it the loss is {percent}% ± {error}% higher."
+        "{block} carries {share}% of what {lora} brings, most of it {third}, and the most for {group}: without it the loss is {percent}% higher ({low} to {high}%)."
     ),
-    "harms": "{block} does harm: without it the loss is {percent}% ± {error}% lower.",
+    "harms": "{block} does harm: without it the loss is {percent}% lower ({low} to {high}%).",
     "can go": "{blocks} could go: without any one of them less than {share}% of what {lora} brings is lost.",
     "one can go": "{blocks} could go: without it less than {share}% of what {lora} brings is lost.",
     "stays off": "{blocks} are better off: at 1 the loss would be higher, by {percent}% and more.",
-    "one stays off": "{blocks} is better off: at 1 the loss would be {percent}% ± {error}% higher.",
+    "one stays off": "{blocks} is better off: at 1 the loss would be {percent}% higher ({low} to {high}%).",
     "not sure": "Which blocks of {lora} matter cannot be told from {samples} samples.",
     "alike": "{block} and {other} do the same: one of them could go.",
     "fight": "{block} and {other} work against each other: each undoes a part of what the other does.",
@@ -71,15 +73,14 @@ class _Told:
     def of_blocks(self, ablation: Ablation) -> Iterator[Finding]:
         """Of the LoRAs of which nothing is sure, and of the blocks that matter: what they carry, or that they do harm."""
         for lora in range(len(self.loras)):
-            if any(unit.lora == lora for unit in ablation.units) and not ablation.whole[lora, 0] > ablation.whole_error[lora, 0]:
+            if any(unit.lora == lora for unit in ablation.units) and not ablation.whole_low[lora, 0] > 0:
                 yield Finding("not sure", {"lora": self._lora(lora), "samples": str(ablation.samples)})
         shares = ablation.share.tolist()
         for number in sorted(range(len(shares)), key=lambda number: -float(ablation.rise[number, OFF, 0].abs())):
-            rise, error = float(ablation.rise[number, OFF, 0]), float(ablation.error[number, OFF, 0])
-            if rise > error and shares[number] >= MATTERS:
+            if ablation.low[number, OFF, 0] > 0 and shares[number] >= MATTERS:
                 yield self._carries(ablation, number, shares[number])
-            elif rise < -error:
-                yield Finding("harms", {"block": self._unit(ablation, number), **_percent(-rise, error, ablation)})
+            elif ablation.high[number, OFF, 0] < 0:
+                yield Finding("harms", {"block": self._unit(ablation, number), **_percent(ablation, number, OFF, sign=-1)})
 
     def of_pairs(self, likeness: Likeness, ablation: Ablation | None) -> Iterator[Finding]:
         """Of pairs of blocks that are on: which do the same, and which fight."""
@@ -94,28 +95,26 @@ class _Told:
             whole = float(ablation.whole[lora, 0])
             units = [number for number, unit in enumerate(ablation.units) if unit.lora == lora]
             on = [number for number in units if self._is_on(ablation.units[number])]
-            if whole > float(ablation.whole_error[lora, 0]):
-                rises, errors = (of[:, OFF, 0].tolist() for of in (ablation.rise, ablation.error))
-                going = [number for number in on if -errors[number] <= rises[number] < CAN_GO * whole - errors[number]]
+            if ablation.whole_low[lora, 0] > 0:
+                going = [number for number in on if 0 <= ablation.high[number, OFF, 0] < CAN_GO * whole]
                 if going:
                     values = {"blocks": self._units(ablation, going), "lora": self._lora(lora), "share": f"{100 * CAN_GO:.0f}"}
                     yield Finding("can go" if len(going) > 1 else "one can go", values)
-            off = [number for number in units if number not in on and bool((ablation.rise > ablation.error)[number, ON, 0])]
+            off = [number for number in units if number not in on and ablation.low[number, ON, 0] > WORTH_SAYING * ablation.losses[0]]
             if off:
-                least = min(off, key=lambda number: float(ablation.rise[number, ON, 0]))
-                values = _percent(float(ablation.rise[least, ON, 0]), float(ablation.error[least, ON, 0]), ablation)
+                values = _percent(ablation, min(off, key=lambda number: float(ablation.rise[number, ON, 0])), ON)
                 yield Finding("stays off" if len(off) > 1 else "one stays off", {"blocks": self._units(ablation, off), **values})
 
     def _carries(self, ablation: Ablation, number: int, share: float) -> Finding:
-        rise, error = ablation.rise[number, OFF], ablation.error[number, OFF]
+        rise, low = ablation.rise[number, OFF], ablation.low[number, OFF]
         values = {"block": self._unit(ablation, number), "lora": "that LoRA" if len(self.loras) > 1 else "the LoRA", "share": f"{100 * share:.0f}"}
-        values |= _percent(float(rise[0]), float(error[0]), ablation)
+        values |= _percent(ablation, number, OFF)
         parts = {one: float(rise[one]) * ablation.groups[one].share for one in ablation.of_kind(TIMESTEPS)}
         third = max(parts, key=parts.__getitem__, default=None)
-        if third is not None and rise[third] > error[third] and parts[third] > sum(parts.values()) / 2:
+        if third is not None and low[third] > 0 and parts[third] > sum(parts.values()) / 2:
             values["third"] = ablation.groups[third].name
         group = max(ablation.of_kind(PICTURES), key=lambda one: float(rise[one]), default=None)
-        if group is not None and rise[group] - error[group] > rise[0]:
+        if group is not None and low[group] > rise[0]:
             values["group"] = ablation.groups[group].name
         more = " and ".join(name for name in ("third", "group") if name in values)
         return Finding(f"carries, {more}" if more else "carries", values)
@@ -135,8 +134,8 @@ class _Told:
         return self.loras[lora] if len(self.loras) > 1 else "the LoRA"
 
 
-def _percent(rise: float, error: float, ablation: Ablation) -> dict[str, str]:
-    """As parts of the loss, to as many digits as the interval has a meaning."""
-    loss = float(ablation.losses[0])
-    digits = 1 if error >= 0.0005 * loss else 3
-    return {"percent": f"{100 * rise / loss:.{digits}f}", "error": f"{100 * error / loss:.{digits}f}"}
+def _percent(ablation: Ablation, number: int, target: int, sign: int = 1) -> dict[str, str]:
+    """A rise and its interval as parts of the loss, to as many digits as the interval has a meaning."""
+    ends = sorted(sign * 100 * float(of[number, target, 0] / ablation.losses[0]) for of in (ablation.low, ablation.rise, ablation.high))
+    digits = 1 if ends[2] - ends[0] >= 0.1 else 3
+    return dict(zip(("low", "percent", "high"), (f"{end:.{digits}f}" for end in ends)))

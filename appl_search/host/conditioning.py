@@ -21,6 +21,11 @@ def encode_caption(clip, caption: str, max_tokens: int = 0) -> tuple[Tensor, Ten
     return _encode(clip, tokens_of(clip, caption, max_tokens), max_tokens)
 
 
+def as_conditioning(context: Tensor, pooled: Tensor) -> list:
+    """CONDITIONING, as ComfyUI's nodes hand it on, of what :func:`encode_caption` gives."""
+    return [[context, {"pooled_output": pooled}]]
+
+
 def check_hooks(clip) -> None:
     """Raises :class:`ModelError` for a CLIP whose prompts change the MODEL, or are others at other noise levels."""
     if getattr(clip, "apply_hooks_to_conds", None) is not None:

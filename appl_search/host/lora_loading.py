@@ -132,7 +132,7 @@ def _patches(file: LoraFile, names: Mapping[str, str], key_map: Mapping[str, str
     loaded = comfy.lora.load_lora(given, {name: key_map[name] for name in names.values()})
     patches = {}
     for key, host_object in loaded.items():
-        taken = [origin[id(part)] for part in _tensors(host_object)]
+        taken = [origin[id(part)] for part in tensors_of(host_object)]
         stem = taken[0][0]
         adapter = next(kind for _, ending in taken for kind in adapters_in({ending: None}))
         parts = {ending: file.stems[stem][ending] for _, ending in taken}
@@ -141,12 +141,12 @@ def _patches(file: LoraFile, names: Mapping[str, str], key_map: Mapping[str, str
     return patches
 
 
-def _tensors(host_object) -> list[Tensor]:
+def tensors_of(host_object) -> list[Tensor]:
     """ComfyUI gives (kind, tensors) before 2025-04, and adapter objects since; a difference is a tuple still."""
-    weights = host_object if isinstance(host_object, tuple) else host_object.weights
+    weights = host_object if isinstance(host_object, tuple) else getattr(host_object, "weights", ())
     flat: list[Tensor] = []
     for part in weights:
-        flat += [part] if isinstance(part, Tensor) else _tensors(part) if isinstance(part, tuple) else []
+        flat += [part] if isinstance(part, Tensor) else tensors_of(part) if isinstance(part, tuple) else []
     return flat
 
 

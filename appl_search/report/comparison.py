@@ -12,7 +12,7 @@ from ..comparing.comparison import Comparison
 from ..comparing.ranking import order
 from .drawing import SMALL, THEMES, Theme, new_figure, note, short, style
 
-_WIDEST = 26  # characters of a name in one line
+_WIDEST = 20  # characters of a name in one line
 
 
 def draw_comparison(comparison: Comparison, theme: str, width: float, height: float) -> Figure:

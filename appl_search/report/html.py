@@ -13,10 +13,12 @@ import torch
 from PIL import Image
 
 from ..comparing.comparison import Comparison
+from ..exploring.exploration import Exploration
 from ..loras.rules import BlockRules
 from ..searching.result import SearchResult
 from ..weights.block_weights import BlockWeights
 from ..weights.formats import FORMATS, write
+from .explored import HEAD, explored_words, grid, heading, rows
 from .figures import draw, figures_of, height_of
 
 #: What a browser may load and run for the page: nothing from elsewhere, and no script at all.
@@ -35,8 +37,15 @@ code { font-size: 0.85rem; overflow-wrap: anywhere; white-space: pre-wrap; }
 """
 
 
-def html_report(result: SearchResult, pictures: Mapping[str, Sequence[Image.Image]], versions: Mapping[str, str]) -> str:
+def html_report(
+    result: SearchResult,
+    pictures: Mapping[str, Sequence[Image.Image]],
+    versions: Mapping[str, str],
+    exploration: Exploration | None = None,
+) -> str:
     """The whole page. ``pictures``: by caption, for instance before and after; ``versions``: of the programs around it.
+
+    ``exploration``: of the blocks of one of the LoRAs, for a section of its own.
 
     Names of files and everything else that is given are escaped.
     """
@@ -52,6 +61,8 @@ def html_report(result: SearchResult, pictures: Mapping[str, Sequence[Image.Imag
     parts.append(f'<h2>Figures</h2><div class="figures">{"".join(_figures(result))}</div>')
     for weights, rules in zip(result.block_weights, result.rules):
         parts += [f"<h2>{escape(weights.name)}</h2>", _rates(weights, rules), "<h3>For other programs</h3>", _strings(weights)]
+    if exploration is not None:
+        parts.append(_explored(exploration))
     settings = {**result.settings.to_dict(), "prediction": result.prediction}
     parts += ["<h2>Settings</h2>", _table(settings), "<h2>Versions</h2>", _table({**_versions(), **versions})]
     body = "\n".join(parts)
@@ -93,6 +104,17 @@ def _picture(caption: str, image: Image.Image) -> str:
     image.convert("RGB").save(file, format="JPEG", quality=90)
     data = base64.b64encode(file.getvalue()).decode()
     return f'<figure><img src="data:image/jpeg;base64,{data}" alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _explored(exploration: Exploration) -> str:
+    """A section with the grid of pictures, and a table for each kind of them."""
+    parts = [f"<h2>What each block of {escape(exploration.name)} does</h2>", f"<p>{escape(explored_words(exploration))}</p>"]
+    parts.append(_picture(f"Pictures with blocks of {exploration.name} off or alone, and where they differ", grid(exploration)))
+    head = "".join(f"<th>{escape(name)}</th>" for name in HEAD)
+    for kind in exploration.kinds:
+        lines = [f'<th>{escape(name)}</th>{"".join(f"""<td class="number">{escape(number)}</td>""" for number in numbers)}' for name, *numbers in rows(exploration, kind)]
+        parts.append(f"<h3>{escape(heading(exploration, kind))}</h3><table><tr>{head}</tr><tr>{'</tr><tr>'.join(lines)}</tr></table>")
+    return "".join(parts)
 
 
 def _rates(weights: BlockWeights, rules: BlockRules) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +12,8 @@ from matplotlib.patches import Rectangle
 from ..comparing.ablation import OFF, PICTURES, TIMESTEPS, Ablation
 from ..comparing.findings import MATTERS
 from ..searching.result import SearchResult
-from .drawing import COLUMN, SMALL, Theme, block_columns, note, short, style
+from .comparison import comparison_axes
+from .drawing import COLUMN, Theme, block_columns, note, short, style
 
 _TINY = 6.5
 _MOST_ALIKE = 10  # blocks in the matrix
@@ -26,7 +26,7 @@ def blocks(result: SearchResult, theme: Theme, rows: Sequence[Axes]) -> None:
     groups = groups_shown(ablation)
     places = block_columns(rows, theme, result.block_weights[0].layout.architecture, [weights.present for weights in result.block_weights])
     relative = ablation.relative[:, OFF].numpy()
-    sure = (ablation.rise.abs() > ablation.error)[:, OFF].numpy()
+    sure = ablation.is_sure[:, OFF].numpy()
     largest = max(np.abs(relative).max(), 1e-12)
     colors = _diverging(theme)
     for lora, (axes, weights) in enumerate(zip(rows, result.block_weights)):
@@ -87,19 +87,7 @@ def comparison(result: SearchResult, theme: Theme, rows: Sequence[Axes]) -> None
     (axes,) = rows
     found = result.comparison
     style(axes, theme, "Losses of other choices")
-    axes.grid(False)
-    axes.grid(axis="x", color=theme.line, linewidth=0.7)
-    scale = 100 / float(found.losses[0])
-    values, errors = (scale * of[1:, 0].numpy() for of in (found.difference, found.error))
-    heights = np.arange(len(values))
-    for height, value, error in zip(heights, values, errors):
-        color = theme.series[0] if value - error > 0 else theme.series[1] if value + error < 0 else theme.quiet
-        axes.errorbar([value], [height], xerr=[error], fmt="o", color=color, ecolor=color, elinewidth=2, capsize=4, markersize=6)
-    axes.axvline(0, color=theme.text, linewidth=1.0)
-    axes.set_yticks(heights, [textwrap.fill(short(candidate.name), _WIDEST) for candidate in found.candidates[1:]])
-    axes.set_ylim(len(values) - 0.4, -0.6)
-    axes.set_xlabel("% above the loss of what was found, with 95% intervals: right of 0, what was found is better", color=theme.quiet, fontsize=SMALL)
-    note(axes, theme, f"{found.samples} samples of {found.pictures} {'picture' if found.pictures == 1 else 'pictures'}")
+    comparison_axes(axes, theme, found, 0, range(1, len(found.candidates)))
 
 
 def _cell(

@@ -43,11 +43,15 @@ def ablation_by_models(rates: Rates, thirds: Sequence[LossModel | None], found: 
         end[number // len(TARGETS)] = TARGETS[number % len(TARGETS)]
     for lora, end in enumerate(ends[len(units) * len(TARGETS) :]):
         end[[number for number, unit in enumerate(units) if unit.lora == lora]] = 0.0
-    everything = together(models)
-    rises = torch.tensor([[model.rise(found, end) for model in (everything, *models)] for end in ends], dtype=torch.float64)
-    losses = torch.tensor([model.predicted_loss(found) for model in (everything, *models)], dtype=torch.float64)
+    shares = torch.tensor([group.share for group in groups], dtype=torch.float64)
+    losses = torch.tensor([model.predicted_loss(found) for model in models], dtype=torch.float64)
+    rises = torch.tensor([[model.rise(found, end) for model in models] for end in ends], dtype=torch.float64)
+    rise, below, above = rises[..., 0], rises[..., 0] - rises[..., 1], rises[..., 2] - rises[..., 0]
+    # The thirds have samples of their own: the distances of their sum to its ends add up by their squares (Zou and Donner, 2008).
+    whole, down, up = rise @ shares, below.square() @ shares.square(), above.square() @ shares.square()
+    rise, below, above = (torch.cat([first[:, None], rest], 1) for first, rest in ((whole, rise), (down.sqrt(), below), (up.sqrt(), above)))
     return _ablation(
-        units, (Group(ALL, ALL, 1.0), *groups), losses, rises[..., 0], rises[..., 1],
+        units, (Group(ALL, ALL, 1.0), *groups), torch.cat([(losses @ shares)[None], losses]), rise, rise - below, rise + above,
         is_measured=False, samples=samples, pictures=pictures,
     )  # fmt: skip
 
@@ -92,7 +96,7 @@ class Measuring:
         if not kept or kept[0][0].kind != ALL:
             return None, [f"ablation is {len(items)}, which is too few samples for {len(items.unique())} images: what the blocks do was not measured."]
         return _ablation(
-            units, [group for group, _ in kept], torch.stack([loss for _, loss in kept]), torch.stack(rises, 1), torch.stack(errors, 1),
+            units, [group for group, _ in kept], torch.stack([loss for _, loss in kept]), *_around(torch.stack(rises, 1), torch.stack(errors, 1)),
             is_measured=True, samples=len(items), pictures=len(items.unique()),
         ), []  # fmt: skip
 
@@ -128,19 +132,22 @@ class Measuring:
         return changed
 
 
+def _around(rise: Tensor, error: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return rise, rise - error, rise + error
+
+
 def _ablation(
-    units: Sequence[Unit], groups: Sequence[Group], losses: Tensor, rises: Tensor, errors: Tensor, *, is_measured: bool, samples: int, pictures: int
+    units: Sequence[Unit], groups: Sequence[Group], losses: Tensor, rise: Tensor, low: Tensor, high: Tensor, *, is_measured: bool, samples: int, pictures: int
 ) -> Ablation:  # fmt: skip
-    """``rises``, ``errors`` [ends, groups]: each target of each unit, and then each LoRA as a whole."""
+    """``rise``, ``low``, ``high`` [ends, groups]: each target of each unit, and then each LoRA as a whole."""
     by_unit = len(units) * len(TARGETS)
+    of_units = [of[:by_unit].unflatten(0, (len(units), len(TARGETS))) for of in (rise, low, high)]
     return Ablation(
         units=tuple(units),
         groups=tuple(groups),
         losses=losses,
-        rise=rises[:by_unit].unflatten(0, (len(units), len(TARGETS))),
-        error=errors[:by_unit].unflatten(0, (len(units), len(TARGETS))),
-        whole=rises[by_unit:],
-        whole_error=errors[by_unit:],
+        **dict(zip(("rise", "low", "high"), of_units)),
+        **dict(zip(("whole", "whole_low", "whole_high"), (of[by_unit:] for of in (rise, low, high)))),
         is_measured=is_measured,
         samples=samples,
         pictures=pictures,

@@ -7,19 +7,15 @@ from pathlib import Path
 
 import folder_paths
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ...appl_search.host import pictures
+from ...appl_search.report.sheet import CAPTION, COLUMNS, GAP, sheet
 from ...appl_search.searching.previews import Preview
 from ..support.common import Json, as_pictures, log
 from ..support.files import result_folder, write_new, write_whole
 
-COLUMNS = 4
-CELL = 256  # pixels of a picture's longer side on the sheet
-GAP = 8
-CAPTION = 40
-_CAPTION_COLOUR = (128, 128, 128, 255)  # to be read on dark and on light
 _DESCRIPTION = "Description"  # a keyword of the PNG specification
 _ABOUT = "Preview pictures: "
 
@@ -67,7 +63,7 @@ class PreviewSheet:
         captions = [_caption(preview) for preview in self._previews]
         about = PngInfo()
         about.add_itxt(_DESCRIPTION, _ABOUT + ", ".join(captions))
-        _sheet(as_pictures(shown), captions).save(path, "PNG", pnginfo=about)
+        sheet(as_pictures(shown), captions).save(path, "PNG", pnginfo=about)
 
 
 def sheet_path(file: str) -> Path:
@@ -102,16 +98,16 @@ def saved_sheet(file: str) -> Json | None:
 
 def before_and_after(file: str) -> dict[str, Image.Image]:
     """The first and the last picture of a saved search, as far as there are any."""
-    sheet = saved_sheet(file)
-    if sheet is None:
+    saved = saved_sheet(file)
+    if saved is None:
         return {}
     with Image.open(sheet_path(file)) as image:
-        return {name: image.crop(_box(sheet[name])) for name in ("before", "after") if sheet[name] is not None}
+        return {name: image.crop(_box(saved[name])) for name in ("before", "after") if saved[name] is not None}
 
 
-def _captions(sheet: Image.Image) -> list[str]:
+def _captions(image: Image.Image) -> list[str]:
     """What the pictures of a sheet are."""
-    text = str(sheet.info.get(_DESCRIPTION, ""))
+    text = str(image.info.get(_DESCRIPTION, ""))
     return text.removeprefix(_ABOUT).split(", ") if text.startswith(_ABOUT) else []
 
 
@@ -130,20 +126,3 @@ def _caption(preview: Preview) -> str:
     if preview.is_last:
         return "found"
     return f"{preview.samples} samples" if preview.samples else "start"
-
-
-def _sheet(images: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
-    """One image of all pictures in rows, each with its caption below, on a transparent ground."""
-    width, height = images[-1].size
-    scale = CELL / max(width, height)
-    cell = (round(width * scale), round(height * scale))
-    rows = -(-len(images) // COLUMNS)
-    sheet = Image.new("RGBA", (COLUMNS * (cell[0] + GAP) - GAP, rows * (cell[1] + CAPTION)))
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=CAPTION * 0.7)
-    for number, (image, caption) in enumerate(zip(images, captions)):
-        row, column = divmod(number, COLUMNS)
-        left, top = column * (cell[0] + GAP), row * (cell[1] + CAPTION)
-        sheet.paste(image.resize(cell, Image.Resampling.LANCZOS), (left, top))
-        draw.text((left + cell[0] / 2, top + cell[1] + CAPTION / 2), caption, _CAPTION_COLOUR, font, "mm")
-    return sheet

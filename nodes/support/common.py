@@ -19,6 +19,7 @@ BLOCK_RULES = "APPL_SEARCH_BLOCK_RULES"  # a text that appl_search.loras.rules.B
 CHOICES = "APPL_SEARCH_CHOICES"  # a tuple of nodes.support.choices.Choice
 SETTINGS = "APPL_SEARCH_SETTINGS"  # an appl_search.SearchSettings
 PREVIEWS = "APPL_SEARCH_PREVIEWS"  # an appl_search.PreviewSettings
+EXPLORATION = "APPL_SEARCH_EXPLORATION"  # an appl_search.exploring.exploration.Exploration
 HOOKS = "HOOKS"  # a comfy.hooks.HookGroup
 LORA_STACK = "LORA_STACK"  # of several packs: [(name in the loras folders, strength of the U-Net, of the text encoders), ...]
 LBW_MODEL = "LBW_MODEL"  # of ComfyUI-Inspire-Pack: {"blocks": {key: (patch, rate)}, "muted": [key, ...]}

@@ -89,19 +89,6 @@ def of_a_saved_result(file: str) -> Workflow:
     return workflow
 
 
-def of_a_look() -> Workflow:
-    """No search: a look at a LoRA of the demo."""
-    workflow: Workflow = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "version": 0.4}
-    checkpoint = _add(workflow, "ApplSearchTinySDXL", (0, 0), (320, 146), [])
-    look = _add(workflow, "ApplSearchLook", (400, 0), (640, 640), ["[demo] character", "dark", 800, 320])
-    checkpoint["outputs"] = [{"name": name, "type": name.upper(), "links": []} for name in ("model", "clip")]
-    look["inputs"] = [{"name": name, "type": name.upper(), "link": None} for name in ("model", "clip")]
-    look["outputs"] = [{"name": name, "type": kind, "links": []} for name, kind in (("table", "STRING"), ("image", "IMAGE"))]
-    for output, name in enumerate(("model", "clip")):
-        _connect(workflow, checkpoint, output, look, name)
-    return workflow
-
-
 def of_nodes_in_no_example(folder: str) -> Workflow:
     """Those for training images of a folder in input/, and for noise and loss; they are not run."""
     workflow: Workflow = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "version": 0.4}

@@ -121,7 +121,8 @@ def test_intervals_hold_the_true_rise_in_about_95_of_100_searches(size, samples,
             for target, rate in ((OFF, 0.0), (ON, 1.0)):
                 end = found.clone()
                 end[unit] = rate
-                is_within = (ablation.rise[unit, target] - (loss(end) - loss(found))).abs() <= ablation.error[unit, target]
+                known = loss(end) - loss(found)
+                is_within = (ablation.low[unit, target] <= known) & (known <= ablation.high[unit, target])
                 hits.append(bool(is_within[0]))
                 thirds += is_within[1:].tolist()
         size_of = hessian.diagonal().sqrt() * torch.where(found < 0, -1.0, 1.0)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from appl_search import PreviewSettings, SearchSettings, TrainingSet, demo
 from appl_search.host import pictures
+from appl_search.report.sheet import CAPTION, CELL, GAP
 from appl_search.searching.previews import Preview
 from tests import pack
 
@@ -120,14 +121,14 @@ def test_each_picture_is_in_its_place_on_the_sheet(pictures_of, tmp_path):
     found = pictures_of(0, 1, 2, 3, 4)
     found.save(tmp_path / "sheet.png")
     sheet = Image.open(tmp_path / "sheet.png")
-    cell = (preview_sheet.CELL // 2, preview_sheet.CELL)
-    assert sheet.size == (4 * cell[0] + 3 * preview_sheet.GAP, 2 * (cell[1] + preview_sheet.CAPTION))
+    cell = (CELL // 2, CELL)
+    assert sheet.size == (4 * cell[0] + 3 * GAP, 2 * (cell[1] + CAPTION))
     for number, pixels in enumerate(found.pictures()):
-        left, top = (number % 4) * (cell[0] + preview_sheet.GAP), (number // 4) * (cell[1] + preview_sheet.CAPTION)
+        left, top = (number % 4) * (cell[0] + GAP), (number // 4) * (cell[1] + CAPTION)
         part = sheet.crop((left, top, left + cell[0], top + cell[1])).convert("RGB").resize((64, 128))
         difference = torch.from_numpy(np.asarray(part, dtype=np.float32)) / 255 - pixels
         assert difference.abs().mean() < 0.03
-    caption = sheet.crop((0, cell[1], cell[0], cell[1] + preview_sheet.CAPTION))
+    caption = sheet.crop((0, cell[1], cell[0], cell[1] + CAPTION))
     assert caption.getextrema()[3][1] == 255, "no caption below the first picture"
 
 
@@ -139,7 +140,7 @@ def test_before_and_after_are_cut_out_of_the_sheet_where_they_are(pictures_of, f
     cut = preview_sheet.before_and_after("a.json")
     assert list(cut) == ["before", "after"]
     for image, pixels in zip(cut.values(), found.pictures()[[0, -1]]):
-        assert image.size == (preview_sheet.CELL // 2, preview_sheet.CELL)
+        assert image.size == (CELL // 2, CELL)
         shrunk = np.asarray(image.convert("RGB").resize((64, 128)), dtype=np.float32)
         assert (torch.from_numpy(shrunk) / 255 - pixels).abs().mean() < 0.03
 

@@ -33,24 +33,27 @@ class LossModel:
         """The denoising loss at w."""
         return self.loss + self.rise(self.place, w)[0]
 
-    def rise(self, start: Tensor, end: Tensor) -> tuple[float, float]:
-        """By how much the loss at ``end`` [p] is above that at ``start``, and half the width of the 95% interval of that.
+    def rise(self, start: Tensor, end: Tensor) -> tuple[float, float, float]:
+        """By how much the loss at ``end`` [p] is above that at ``start``, and the ends of the 95% interval of that.
 
-        By the delta method: the gradient's part of the variance is step' noise step. The curvature's part is the mean over probes
-        of (v . step) (v . (step + 2 (start - place))), whose variance follows from fourth moments, see :meth:`_tails`. Such a mean
-        of squares is nearer to log-normal than to normal, and its error is small where it is too small itself; so the wider
-        side of a log-normal interval counts.
+        The gradient's part of the variance is step' noise step. The curvature's part is the mean over probes of (v . step)
+        (v . (step + 2 (start - place))), whose variance follows from fourth moments, see :meth:`_tails`. Such a mean of squares is
+        nearer to log-normal than to normal: it can be twice as large more easily than negative. The two parts' distances to
+        their ends add up by their squares (Zou and Donner, 2008).
         """
         step = end - start
         other = step + 2 * (start - self.place)
         along, across, crossed = (0.5 * float(a @ self.curvature @ b) for a, b in ((step, step), (other, other), (step, other)))
-        by_gradient = WIDTH**2 * max(float(step @ self.noise @ step), 0.0)
-        by_curvature = self._tails(step.square()) * (along * across + 2 * crossed**2) - crossed**2
-        deviation = math.sqrt(max(by_curvature, 0.0) / self.probes)
+        by_gradient = WIDTH * math.sqrt(max(float(step @ self.noise @ step), 0.0))
+        variance = self._tails(step.square()) * (along * across + 2 * crossed**2) - crossed**2
+        deviation = math.sqrt(max(variance, 0.0) / self.probes)
+        towards_0, away = 0.0, 0.0
         if deviation:
             size = max(abs(crossed), deviation)
-            deviation = size * math.expm1(WIDTH * deviation / size)
-        return float(self.gradient @ step) + crossed, math.sqrt(by_gradient + deviation**2)
+            towards_0, away = -size * math.expm1(-WIDTH * deviation / size), size * math.expm1(WIDTH * deviation / size)
+        below, above = (towards_0, away) if crossed >= 0 else (away, towards_0)
+        rise = float(self.gradient @ step) + crossed
+        return rise, rise - math.hypot(by_gradient, below), rise + math.hypot(by_gradient, above)
 
     def likeness(self) -> tuple[Tensor, Tensor]:
         """How alike what two rates change is, and half the width of its 95% interval; both [p, p].
