@@ -25,7 +25,7 @@ def nothing_stays_on_the_device():
     """The host would move what it still takes for loaded, and there is no such device any more."""
     yield
     loaded = comfy.model_management.current_loaded_models
-    loaded[:] = [each for each in loaded if each.device != DEVICE]
+    loaded[:] = [each for each in loaded if each.model is not None and each.model.offload_device != DEVICE]
 
 
 @pytest.fixture(scope="module")
