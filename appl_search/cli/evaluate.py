@@ -77,8 +77,7 @@ def _rates(text: str, source: LoraSource) -> list[float]:
         strength = float(text)
     except ValueError:
         return list(BlockWeights.parse(text, source).values)
-    blank = BlockWeights.for_lora(source, {})
-    return list(BlockWeights(blank.layout, (strength,) * len(blank.blocks)).values)
+    return list(BlockWeights.uniform(source, strength).values)
 
 
 def _of_result(path: Path, loras: Sequence[LoraSource]) -> list[list[float]]:
