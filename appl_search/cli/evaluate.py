@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,6 +52,8 @@ def run(options: argparse.Namespace) -> None:
     )  # fmt: skip
     text = "\n".join([ranking(comparison), "", *ranking_table(comparison)])
     print(text)
+    for note in (*task.images.remarks, *comparison.notes):
+        print(f"note: {note}", file=sys.stderr)
     if options.table is not None:
         with written_whole(options.table) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")

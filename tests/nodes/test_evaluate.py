@@ -62,6 +62,14 @@ def test_a_choice_may_have_several_loras_and_others_are_off_where_it_has_not(nod
     assert found["both"] != found["one"] and found["zeros"] == found["no LoRA"]
 
 
+def test_what_of_the_model_counts_otherwise_than_in_a_sampler_is_told(node, folders):
+    wrappers = pytest.importorskip("comfy.patcher_extension", reason="This host has no wrappers.").WrappersMP
+    wrapped = oracle.sdxl().clone()
+    wrapped.add_wrapper_with_key(wrappers.OUTER_SAMPLE, "my pack", lambda executor, *args, **kwargs: executor(*args, **kwargs))
+    out = node("ApplSearchEvaluate").evaluate(wrapped, None, oracle.training_set(), chain(node, {"text": "0.3"}), 4, 3, "dark", 400, 300)
+    assert ["the wrapper outer_sample" in note for note in out["ui"]["warnings"]] == [True]
+
+
 def test_the_table_and_the_figure_show_every_choice(node, folders, model):
     table, image = evaluated(node, model, chain(node, {"text": "0.3"}, {"text": "0.9"}))
     assert table.startswith("Lowest loss: ") and "a 0.3" in table and "a 0.9" in table
