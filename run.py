@@ -111,7 +111,10 @@ def web_tests() -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """The Python tests, then the web tests; a failure of either is a failure."""
+    """The Python tests, then the web tests; a failure of either is a failure. All of them side by side, a file at a time."""
+    if not arguments:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes share the cores
+        arguments = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
     status = run(venv_python(), "-m", "pytest", *arguments)
     return web_tests() or status
 
