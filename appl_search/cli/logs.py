@@ -95,7 +95,8 @@ class Logs(AbstractContextManager):
         try:
             run = wandb.init(dir=str(self._start.parent), name=name, id=known, resume="allow" if known else None)
         except wandb.Error as error:
-            raise ValueError(f"--log-with wandb: W&B cannot start a run: {error}. Log in with `wandb login`, or set WANDB_MODE=offline.") from error
+            said = str(error).rstrip(".")
+            raise ValueError(f"--log-with wandb: W&B cannot start a run: {said}. WANDB_MODE=offline keeps it on this machine.") from error
         kept.write_text(run.id, encoding="utf-8")
         self._closing.push(lambda kind, *_: run.finish(exit_code=int(kind is not None)))
         return lambda row: run.log(row, step=row["step"])

@@ -91,7 +91,7 @@ SCRIPT: dict[str, Meaning] = {
     "pretrained_model_name_or_path": Renamed("model"),
     "v2": Refused(_LEAVE + "models of SD 2 are not searched."),
     "v_parameterization": Refused(_LEAVE + "ComfyUI finds v-prediction in the checkpoint, by its key v_pred."),
-    "tokenizer_cache_dir": Refused(_LEAVE + "the tokenizer is the host's; set COMFYUI_PATH to a ComfyUI."),
+    "tokenizer_cache_dir": Refused(_LEAVE + "the tokenizer comes with the program."),
     "no_half_vae": Renamed("fp32-vae"),
     "clip_skip": Refused(_LEAVE + "SDXL's own layer is used, as the script does for SDXL."),
     "mixed_precision": Changed("--dtype", _one_of("mixed_precision", {"no": ["--dtype", "fp32"], "fp16": ["--dtype", "fp16"], "bf16": ["--dtype", "bf16"]})),
