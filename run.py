@@ -118,8 +118,8 @@ def test(arguments: list[str]) -> int:
     """
     runs = [arguments]
     if not arguments:
-        os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes share the cores
-        runs = [[f"--ignore={END_TO_END}", "-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"], [END_TO_END]]
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes share the cores; each grows to some 4 GB
+        runs = [[f"--ignore={END_TO_END}", "-n", "auto", "--maxprocesses", "3", "--dist", "loadfile"], [END_TO_END]]
     statuses = [run(venv_python(), "-m", "pytest", *given) for given in runs]
     return next(filter(None, (*statuses, web_tests())), 0)
 
