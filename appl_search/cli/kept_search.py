@@ -45,6 +45,8 @@ def search(task: Task, team: Team, outputs: Outputs, options: argparse.Namespace
                         watcher(last)
                     if team.agree(finish=bool(interrupted)):
                         raise KeyboardInterrupt
+                if team.is_main:
+                    SearchConsole.measuring()
                 result = run.finish()
         except KeyboardInterrupt as error:
             if last is not None and team.is_main:

@@ -191,6 +191,7 @@ def test_in_a_process_of_its_own(tmp_path):
                shell.IMAGES, "--output", tmp_path, *shell.SHORT]  # fmt: skip
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
+    assert "\nMeasuring what was found.\n" in done.stderr
     assert "found.json" in done.stdout and "loss=" in done.stderr and found(tmp_path)
 
 
