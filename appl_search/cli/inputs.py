@@ -29,7 +29,7 @@ _PREVIEW = "preview-"
 def add_inputs(parser: argparse.ArgumentParser) -> None:
     """The options that say what is searched, and how."""
     models = parser.add_argument_group("models and LoRAs")
-    models.add_argument("--model", required=True, help="a checkpoint file, or 'demo' for the tiny SDXL that comes with this program")
+    models.add_argument("--model", required=True, metavar="FILE", help="a checkpoint file, or 'demo' for the tiny SDXL that comes with this program")
     models.add_argument("--vae", type=Path, metavar="FILE", help="a VAE of its own (the checkpoint's)")
     models.add_argument("--fp32-vae", action="store_true", help="the VAE computes in fp32")
     models.add_argument("--dtype", choices=DTYPES, default="", help="of the U-Net's weights (ComfyUI chooses)")

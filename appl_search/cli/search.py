@@ -20,6 +20,7 @@ def add(commands) -> None:
     """The command and its options."""
     parser = commands.add_parser(
         "search",
+        usage="%(prog)s --model FILE --lora FILE [FILE ...] --images FOLDER [options]",
         help="search block weights of LoRAs for your checkpoint and pictures",
         description="Searches block weights of LoRAs. The options of kohya-ss's train_network_appl_weights.py are understood "
         "where they mean the same; docs/options.md has them all.",

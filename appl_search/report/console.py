@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Sequence
 
@@ -18,11 +19,14 @@ _CELL = 7  # characters of a rate
 
 
 class ConsoleProgress:
-    """Listens to a search, inside a ``with`` block; ``last``: its latest event, None before the first."""
+    """Listens to a search, inside a ``with`` block; ``last``: its latest event, None before the first.
 
-    def __init__(self, total: int, description: str = "Block weights"):
+    ``start``: the samples that a resumed search goes on from.
+    """
+
+    def __init__(self, total: int, description: str = "Block weights", start: int = 0):
         self.last: Event | None = None
-        self._bar = tqdm(total=total, desc=description, unit="sample")
+        self._bar = tqdm(total=total, desc=description, unit="sample", initial=start)
 
     def __enter__(self) -> ConsoleProgress:
         return self
@@ -39,8 +43,8 @@ class ConsoleProgress:
 class SearchConsole(ConsoleProgress):
     """The bar, and above it all rates now and then. ``layouts``: of the LoRAs."""
 
-    def __init__(self, total: int, layouts: Sequence[LoraLayout]):
-        super().__init__(total)
+    def __init__(self, total: int, layouts: Sequence[LoraLayout], start: int = 0):
+        super().__init__(total, start=start)
         self._layouts, self._shown_at = layouts, time.monotonic()
 
     def __call__(self, event: Event) -> None:
@@ -49,6 +53,11 @@ class SearchConsole(ConsoleProgress):
             self._shown_at = time.monotonic()
             rates = event.block_weights.tolist()
             self._bar.write("\n".join(side_by_side(self._layouts, rates, shutil.get_terminal_size().columns)))
+
+    @staticmethod
+    def measuring() -> None:
+        """Says that the steps are done and the search is not: what was found is compared, which can take a while."""
+        tqdm.write("Measuring what was found.", file=sys.stderr)
 
     @staticmethod
     def show_result(result: SearchResult) -> None:

@@ -142,6 +142,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on_to_the_same_end(tmp_path, cap
     assert (tmp_path / "cut" / "found.partial.json").exists() and not (tmp_path / "cut" / "found.json").exists()
     moved = state.rename(tmp_path / "state.safetensors")
     assert shell.search(tmp_path / "cut", "--resume", moved, short=short) == 0
+    assert "note: the search goes on from 4 of 6 samples.\n" in capsys.readouterr().err
     assert same(found(tmp_path / "cut"), found(tmp_path / "whole"))
     logs = [(tmp_path / name / "found.jsonl").read_text().splitlines() for name in ("cut", "whole")]
     assert [json.loads(line)["loss"] for line in logs[0]] == [json.loads(line)["loss"] for line in logs[1]]
@@ -191,6 +192,7 @@ def test_in_a_process_of_its_own(tmp_path):
                shell.IMAGES, "--output", tmp_path, *shell.SHORT]  # fmt: skip
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
+    assert "\nMeasuring what was found.\n" in done.stderr
     assert "found.json" in done.stdout and "loss=" in done.stderr and found(tmp_path)
 
 
