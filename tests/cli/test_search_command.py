@@ -35,8 +35,8 @@ def same(one: SearchResult, other: SearchResult) -> bool:
 
 
 def test_it_finds_what_the_function_finds_and_writes_everything(tmp_path, capsys):
-    assert shell.search(tmp_path, "--bake") == 0
-    settings = SearchSettings(samples=4, batch_size=2, check_gradient=False)
+    assert shell.search(tmp_path, "--bake", "--comparison", "4") == 0
+    settings = SearchSettings(samples=4, batch_size=2, comparison=4, check_gradient=False)
     source = LoraSource(shell.LORAS["style"])
     expected = search(*load_tiny_sdxl(), [source], read_training_set(shell.IMAGES), settings)
     result = found(tmp_path)
