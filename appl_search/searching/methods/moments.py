@@ -9,6 +9,10 @@ place w and of the gradient g there; the model is
 
 Keeping place and gradient apart, instead of averaging H_k w_k - g_k, keeps the probes' noise out of the mean: H only
 ever multiplies the small difference w - place.
+
+A mean over batches is biased by the first of them, which are far away, where the loss is another parabola. So later
+batches count more, and where the places have moved, the curvature is corrected by how the gradients have moved with them:
+see :mod:`.secant`.
 """
 
 from __future__ import annotations
@@ -20,10 +24,13 @@ from ...gradients.batch import Gradients
 from ...gradients.rates import Rates
 from ...settings import SearchSettings
 from .quadratic import Quadratic
+from .secant import Moves
 
-FORGETTING_FROM = 0.6
+#: Batch k counts k ** FADING times as much as the first, its curvature k ** CURVATURE_FADING times: that changes less
+#: from place to place, and is the harder to know.
+FADING, CURVATURE_FADING = 1.0, 0.5
 #: How far from their start rates are expected, as a standard deviation.
-PRIOR = 1.0
+PRIOR = 2.0
 
 
 class Moments:
@@ -33,27 +40,21 @@ class Moments:
         self._rates, self._settings = rates, settings
         p = len(rates)
         self.batches = 0
-        self._curvature, self._spread = _Mean(p, p), _Mean(p, p)
-        self._place, self._gradient, self._loss = _Mean(p), _Mean(p), _Mean()
-        self._means = {
-            "curvature": self._curvature, "spread": self._spread,
-            "place": self._place, "gradient": self._gradient, "loss": self._loss,
-        }  # fmt: skip
+        self._curvature, self._spread, self._loss, self._moves = _Mean(p, p), _Mean(p, p), _Mean(), Moves(p)
+        self._parts = {"curvature": self._curvature, "spread": self._spread, "loss": self._loss, "moves": self._moves}
 
     def add(self, place: Tensor, batch: Gradients) -> None:
         """A batch evaluated at the parameters ``place`` [p]."""
         size = len(batch.losses)
         self.batches += 1
-        progress = self.batches / max(self._settings.steps, 1)
-        keep = FORGETTING_FROM + (1 - FORGETTING_FROM) * min(1.0, 2 * progress)
-        mean = batch.gradients.mean(0)
+        counts = self.batches**FADING
         if probed := len(batch.probes):
-            self._curvature.add(2 * batch.probes.T @ batch.probes / probed, probed, keep**0.5)
+            self._curvature.add(2 * batch.probes.T @ batch.probes / probed, probed, self.batches**CURVATURE_FADING)
+        mean = batch.gradients.mean(0)
         centered = batch.gradients - mean
-        self._place.add(place, size, keep)
-        self._gradient.add(mean, size, keep)
-        self._loss.add(batch.losses.mean(), size, keep)
-        self._spread.add(centered.T @ centered / max(size - 1, 1), size, keep)
+        self._spread.add(centered.T @ centered / max(size - 1, 1), size, counts)
+        self._loss.add(batch.losses.mean(), size, counts)
+        self._moves.add(place, mean, size * counts)
 
     def quadratic(self) -> Quadratic:
         """The quadratic model of the loss around the mean place; after the first batch.
@@ -62,15 +63,16 @@ class Moments:
         towards its diagonal, by p / (p + n), so that it can be relied on from the first batch on. And
         where the draws say little about a rate it stays near its start: see :meth:`_ridge`.
         """
-        shrink = len(self._rates) / (len(self._rates) + self._curvature.weight)
-        curvature = torch.lerp(self._curvature.value, torch.diag(self._curvature.value.diagonal()), shrink)
-        noise = self._spread.value / self._gradient.effective
+        curvature = _shrunk(self._curvature)
+        noise = self._spread.value / self._spread.effective
         ridge = self._ridge(curvature.diagonal(), noise.diagonal())
+        place, gradient = self._moves.place, self._moves.gradient
+        corrected = self._moves.corrected(curvature, _shrunk(self._spread), self.batches**FADING)
         return Quadratic(
-            center=self._place.value,
+            center=place,
             loss=float(self._loss.value),
-            gradient=self._gradient.value + ridge * (self._place.value - self._rates.start),
-            hessian=curvature + torch.diag(ridge),
+            gradient=gradient + ridge * (place - self._rates.start),
+            hessian=corrected + torch.diag(ridge),
             noise=noise,
             counts=self._rates.counts,
             negative_penalty=self._settings.negative_penalty,
@@ -90,31 +92,38 @@ class Moments:
         return torch.where(curvature > 0, noise / (curvature * PRIOR**2), torch.zeros_like(noise))
 
     def state_dict(self) -> dict:
-        return {"batches": self.batches, **{name: mean.state_dict() for name, mean in self._means.items()}}
+        return {"batches": self.batches, **{name: part.state_dict() for name, part in self._parts.items()}}
 
     def load_state_dict(self, state: dict) -> None:
         self.batches = state["batches"]
-        for name, mean in self._means.items():
-            mean.load_state_dict(state[name])
+        for name, part in self._parts.items():
+            part.load_state_dict(state[name])
+
+
+def _shrunk(mean: _Mean) -> Tensor:
+    """A mean of outer products [p, p], shrunk towards its diagonal by p / (p + n)."""
+    p = len(mean.value)
+    return torch.lerp(mean.value, torch.diag(mean.value.diagonal()), p / (p + mean.effective))
 
 
 class _Mean:
-    """A weighted mean of batches in which older ones fade. ``effective``: draws it stands for."""
+    """A weighted mean of batches. ``effective``: draws of equal weight that it is as good as."""
 
     def __init__(self, *shape: int):
-        self.value, self.weight, self._squares = torch.zeros(shape, dtype=torch.float64), 0.0, 0.0
+        self.value, self._weight, self._squares = torch.zeros(shape, dtype=torch.float64), 0.0, 0.0
 
-    def add(self, value: Tensor, size: int, keep: float) -> None:
-        self.weight = self.weight * keep + size
-        self._squares = self._squares * keep**2 + size
-        self.value = self.value + (value - self.value) * (size / self.weight)
+    def add(self, value: Tensor, size: int, counts: float) -> None:
+        """The mean of ``size`` draws that count ``counts`` each."""
+        self._weight += size * counts
+        self._squares += size * counts**2
+        self.value = self.value + (value - self.value) * (size * counts / self._weight)
 
     @property
     def effective(self) -> float:
-        return self.weight**2 / self._squares
+        return self._weight**2 / self._squares if self._squares else 0.0
 
     def state_dict(self) -> dict:
-        return {"value": self.value, "weight": self.weight, "squares": self._squares}
+        return {"value": self.value, "weight": self._weight, "squares": self._squares}
 
     def load_state_dict(self, state: dict) -> None:
-        self.value, self.weight, self._squares = state["value"], state["weight"], state["squares"]
+        self.value, self._weight, self._squares = state["value"], state["weight"], state["squares"]
