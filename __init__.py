@@ -2,8 +2,10 @@
 
 from .nodes.apply import ApplyBlockWeights, BlockWeightsToLBW
 from .nodes.bake import SaveBakedLora
+from .nodes.block_explorer import BlockExplorer
 from .nodes.block_rules import MakeBlockRules
 from .nodes.demo import TinySDXL
+from .nodes.evaluate import BlockWeightsChoice, EvaluateBlockWeights
 from .nodes.figures import PlotBlockWeights, SaveReport
 from .nodes.hooks import BlockWeightsToHooks
 from .nodes.load_lora import LoadLearnableLora, LoadLearnableStack
@@ -32,6 +34,8 @@ NODE_CLASS_MAPPINGS = {
     "ApplSearchNoiseAndLoss": NoiseAndLoss,
     "ApplSearchPreviews": SearchPreviews,
     "ApplSearchRun": SearchBlockWeights,
+    "ApplSearchChoice": BlockWeightsChoice,
+    "ApplSearchEvaluate": EvaluateBlockWeights,
     "ApplSearchToString": BlockWeightsToString,
     "ApplSearchApply": ApplyBlockWeights,
     "ApplSearchToLBW": BlockWeightsToLBW,
@@ -45,6 +49,7 @@ NODE_CLASS_MAPPINGS = {
     "ApplSearchPlot": PlotBlockWeights,
     "ApplSearchReport": SaveReport,
     "ApplSearchLook": LookAtLora,
+    "ApplSearchBlockExplorer": BlockExplorer,
     "ApplSearchTinySDXL": TinySDXL,
 }
 
@@ -60,6 +65,8 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ApplSearchNoiseAndLoss": "Noise and Loss (Advanced)",
     "ApplSearchPreviews": "Search Previews",
     "ApplSearchRun": "Search LoRA Block Weights",
+    "ApplSearchChoice": "Block Weights Choice",
+    "ApplSearchEvaluate": "Evaluate Block Weights",
     "ApplSearchToString": "Block Weights to String",
     "ApplSearchApply": "Apply Block Weights",
     "ApplSearchToLBW": "Block Weights to LBW_MODEL",
@@ -73,6 +80,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "ApplSearchPlot": "Plot Block Weights",
     "ApplSearchReport": "Block Weights Report",
     "ApplSearchLook": "Look at LoRA",
+    "ApplSearchBlockExplorer": "Block Explorer",
     "ApplSearchTinySDXL": "Tiny SDXL (Demo)",
 }
 

@@ -5,7 +5,7 @@
     python run.py demo  [options]    searches the block weights of the demo's LoRAs on a tiny SDXL
     python run.py search [options]   searches block weights of your LoRAs, checkpoint and pictures; --help has the options
     python run.py test  [options]    all tests; the options are pytest's
-    python run.py bench [options]    the benchmarks
+    python run.py bench [options]    the benchmarks; --only pictures: what a thousand pictures cost
 
 Each one sets up first. Needs Python 3.10 or later and nothing else.
 """

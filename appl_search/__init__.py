@@ -8,12 +8,14 @@ from .images.folder import read_training_set
 from .images.options import TrainingOptions
 from .images.training_set import TrainingSet
 from .loras.errors import LoraError
+from .loras.rules import BlockRules
 from .loras.source import LoraSource
 from .searching.result import SearchResult
 from .settings import PreviewSettings, SearchSettings
 from .weights.block_weights import BlockWeights
 
 __all__ = [
+    "BlockRules",
     "BlockWeights",
     "LoraError",
     "LoraSource",
@@ -24,6 +26,7 @@ __all__ = [
     "Task",
     "TrainingOptions",
     "TrainingSet",
+    "compare",
     "evaluate",
     "open_search",
     "read_training_set",
@@ -33,7 +36,7 @@ __all__ = [
 
 def __getattr__(name: str):
     # The search imports the host; block weights and their formats work without one.
-    if name in ("search", "evaluate"):
+    if name in ("search", "evaluate", "compare"):
         from .searching import api
 
         return getattr(api, name)

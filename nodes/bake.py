@@ -47,19 +47,31 @@ class SaveBakedLora(SavesAFile):
         }  # fmt: skip
 
     def save(self, block_weights: SearchResult, files: str, rank: int, name: str, folder: str, model=None, clip=None) -> dict:
-        pairs = [(source_of(weights), weights) for weights in block_weights.block_weights]
         difference = differences(model, clip) if model is not None else None
-        if files == _MERGED:
-            baked = [("+".join(weights.name for _, weights in pairs), bake.merge(pairs, rank or None))]
-        else:
-            baked = [(weights.name, bake.bake(source, weights, difference)) for source, weights in pairs]
-        paths, text = [], []
-        for lora, file in baked:
-            path = write_new(_folder(folder), name.strip() or f"{lora.replace('/', '_')}_lbw", ".safetensors", file.save)
-            paths.append(str(path))
-            text.append(f"Saved as {path}" + (f" (approximated: {file.error:.2%} of the norm is lost)" if file.error > _TOLD else ""))
-        return shown(("\n".join(paths),), text)
+        paths, text = save_baked(
+            block_weights, in_loras=folder == _LORAS, name=name, merged=files == _MERGED, rank=rank or None, difference=difference
+        )  # fmt: skip
+        return shown(("\n".join(map(str, paths)),), text)
 
 
-def _folder(name: str) -> Path:
-    return Path(folder_paths.get_output_directory()) / "loras" if name == _OUTPUT else Path(folder_paths.get_folder_paths("loras")[0])
+def save_baked(
+    result: SearchResult, *, in_loras: bool, name: str = "", merged: bool = False, rank: int | None = None, difference: bake.Difference | None = None
+) -> tuple[list[Path], list[str]]:  # fmt: skip
+    """Writes the LoRA files of a result. Returns them, and a line for each that says so.
+
+    ``in_loras``: in ComfyUI's first loras folder, else in its output folder. ``merged``: all LoRAs in one file, of this
+    ``rank``, None for the sum of theirs. ``difference``: see :func:`appl_search.weights.bake.bake`. Raises ValueError for a
+    LoRA that the user does not have any more, LoraError for one that cannot be baked, OSError.
+    """
+    pairs = [(source_of(weights), weights) for weights in result.block_weights]
+    if merged:
+        baked = [("+".join(weights.name for _, weights in pairs), bake.merge(pairs, rank))]
+    else:
+        baked = [(weights.name, bake.bake(source, weights, difference)) for source, weights in pairs]
+    folder = Path(folder_paths.get_folder_paths("loras")[0]) if in_loras else Path(folder_paths.get_output_directory()) / "loras"
+    paths, text = [], []
+    for lora, file in baked:
+        path = write_new(folder, name.strip() or f"{lora.replace('/', '_')}_lbw", ".safetensors", file.save)
+        paths.append(path)
+        text.append(f"Saved as {path}" + (f" (approximated: {file.error:.2%} of the norm is lost)" if file.error > _TOLD else ""))
+    return paths, text

@@ -15,8 +15,8 @@ class TinySDXL:
         "a GPU. The LoRAs marked [demo] are for it."
     )
     SEARCH_ALIASES = ["demo", "example model", "test model", "tiny sdxl"]
-    RETURN_TYPES = ("MODEL", "CLIP", "VAE", TRAINING_IMAGES, "IMAGE", "STRING")
-    RETURN_NAMES = ("model", "clip", "vae", "training_images", "images", "captions")
+    RETURN_TYPES = ("MODEL", "CLIP", "VAE", TRAINING_IMAGES, "IMAGE", "STRING", TRAINING_IMAGES)
+    RETURN_NAMES = ("model", "clip", "vae", "training_images", "images", "captions", "unseen_images")
     OUTPUT_TOOLTIPS = (
         "The tiny SDXL.",
         "Its two text encoders.",
@@ -24,6 +24,7 @@ class TinySDXL:
         "Images and captions of the demo's character in the demo's style, without the colours and textures that its LoRA was trained with.",
         "The same images, to look at or to choose from.",
         "Their captions, one per line.",
+        "Other images like the training images, with captions: to see whether what was found is better for images that were not searched on.",
     )
     FUNCTION = "load"
 
@@ -33,4 +34,5 @@ class TinySDXL:
 
     def load(self) -> tuple:
         images, captions = demo.load_images("styled_train")
-        return (*demo.load_tiny_sdxl(), TrainingSet.from_images(images, captions), images, "\n".join(captions))
+        unseen = TrainingSet.from_images(*demo.load_images("styled_heldout"))
+        return (*demo.load_tiny_sdxl(), TrainingSet.from_images(images, captions), images, "\n".join(captions), unseen)

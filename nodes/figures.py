@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from ..appl_search import SearchResult
-from .support.common import CATEGORY, FOUND, SavesAFile, as_pictures, shown
+from ..appl_search.exploring.exploration import Exploration
+from .support.common import CATEGORY, EXPLORATION, FOUND, SavesAFile, as_pictures, shown
 from .support.drawn import THEME, drawn, needs_matplotlib, side
 from .support.files import report_folder, write_new
 
-_CHOICES = ("all", "bars", "loss", "penalty path")  # those of appl_search.figures, which needs matplotlib
+_CHOICES = ("all", "bars", "loss", "penalty path", "comparison", "blocks", "likeness")  # those of appl_search.figures, which needs matplotlib
 
 
 class PlotBlockWeights:
@@ -19,8 +23,8 @@ class PlotBlockWeights:
 
     CATEGORY = CATEGORY
     DESCRIPTION = (
-        "Draws block weights: a bar for each block with its standard error, the loss over the search, and how rates and loss "
-        "change with the penalty."
+        "Draws block weights: a bar for each block with its standard error, the loss over the search, how rates and loss change "
+        "with the penalty, how what was found compares with simpler choices, and what each block does."
     )
     SEARCH_ALIASES = ["lbw plot", "block weight chart", "figure", "graph"]
     RETURN_TYPES = ("IMAGE",)
@@ -34,10 +38,10 @@ class PlotBlockWeights:
         return {
             "required": {
                 "block_weights": FOUND,
-                "figure": (list(_CHOICES), {"tooltip": "Bars of the rates, the loss of each step, rates and loss over the penalty (gauss-newton only), or all of them."}),
+                "figure": (list(_CHOICES), {"tooltip": "Bars of the rates, the loss of each step, rates and loss over the penalty (gauss-newton only), losses compared with simpler choices, what each block does when, which blocks do the same; or all of them that there are."}),
                 "theme": THEME,
                 "width": side(800, 300),
-                "height": side(1000, 200),
+                "height": side(2000, 200),
             },
         }  # fmt: skip
 
@@ -67,20 +71,26 @@ class SaveReport(SavesAFile):
             "optional": {
                 "before": ("IMAGE", {"tooltip": "Pictures without the block weights, to show in the report."}),
                 "after": ("IMAGE", {"tooltip": "Pictures with them."}),
+                "exploration": (EXPLORATION, {"tooltip": "From Block Explorer: what each block does, with its pictures, as a section of the report."}),
             },
         }  # fmt: skip
 
-    def save(self, block_weights: SearchResult, name: str, before=None, after=None) -> dict:
-        try:
-            from ..appl_search.report.html import html_report
-        except ModuleNotFoundError as error:
-            raise needs_matplotlib(error) from error
+    def save(self, block_weights: SearchResult, name: str, before=None, after=None, exploration: Exploration | None = None) -> dict:
         pictures = {caption: as_pictures(images) for caption, images in (("before", before), ("after", after)) if images is not None}
-        text = html_report(block_weights, pictures, _versions())
+        text = report_page(block_weights, pictures, exploration)
         stem = name.strip() or "+".join(weights.name for weights in block_weights.block_weights)
         path = write_new(report_folder(), stem, ".html", lambda path: path.write_text(text, encoding="utf-8"))
         file = path.relative_to(report_folder().resolve()).as_posix()
         return shown((str(path),), [f"Saved as {path}"], appl_search_report=[file])
+
+
+def report_page(result: SearchResult, pictures: Mapping[str, Sequence[Image.Image]], exploration: Exploration | None = None) -> str:
+    """The report of a result as HTML. ``pictures``: by caption. ``exploration``: what each block does. Raises ModuleNotFoundError, in words, without matplotlib."""
+    try:
+        from ..appl_search.report.html import html_report
+    except ModuleNotFoundError as error:
+        raise needs_matplotlib(error) from error
+    return html_report(result, pictures, _versions(), exploration)
 
 
 def _versions() -> dict[str, str]:

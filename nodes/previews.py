@@ -10,6 +10,9 @@ from ..appl_search.settings import declaration
 from .support import common
 from .support.widgets import MakesSettings
 
+#: Of settings that ComfyUI has the choices for, by their names.
+CHOICES = {"sampler": sampling.SAMPLERS, "scheduler": sampling.SCHEDULERS}
+
 
 class SearchPreviews(MakesSettings):
     """Makes PreviewSettings of its widgets."""
@@ -25,4 +28,4 @@ class SearchPreviews(MakesSettings):
 
     @classmethod
     def choices(cls) -> dict[str, Sequence[str]]:
-        return {"sampler": sampling.SAMPLERS, "scheduler": sampling.SCHEDULERS}
+        return CHOICES

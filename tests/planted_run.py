@@ -33,7 +33,7 @@ class PlantedEvaluator:
     ``unlike``: standard deviation of what each picture wants from that. ``strength``: how much a rate changes the prediction.
     """
 
-    timesteps, prediction = 1000, "eps"
+    timesteps, prediction, notes = 1000, "eps", ()
 
     def __init__(self, best: Tensor, pictures: int, settings: SearchSettings, seed: int, unlike: float = 0.1, strength: float = 0.1):
         loras, blocks = best.shape

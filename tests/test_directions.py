@@ -13,7 +13,7 @@ FLOORS = (
     ("nodes",),
     ("appl_search.cli", "appl_search.demo"),
     ("appl_search.report",),
-    ("appl_search.searching",),
+    ("appl_search.searching", "appl_search.exploring"),
     ("appl_search.gradients",),
     ("appl_search.host",),
     ("appl_search.comparing",),

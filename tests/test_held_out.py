@@ -74,30 +74,34 @@ def run(images: TrainingSet, settings: SearchSettings):
 
 
 def test_the_search_never_sees_the_pictures_kept_out_and_the_comparison_sees_nothing_else():
-    kept_out = parts(latents(10)).held_out
-    before, after = run(latents(10), QUICK), run(latents(10, changed=kept_out), QUICK)
+    half = replace(QUICK, held_out=0.5)
+    kept_out = parts(latents(10), held_out=0.5).held_out
+    before, after = run(latents(10), half), run(latents(10, changed=kept_out), half)
     assert before.block_weights[0].values == after.block_weights[0].values
-    assert before.comparison.seen == "held out" and before.comparison.pictures == 2
+    assert before.comparison.seen == "held out" and before.comparison.pictures == 5
     assert not torch.equal(before.comparison.losses, after.comparison.losses)
-    others = run(latents(10, changed=tuple(set(range(10)) - set(kept_out))), QUICK).comparison
+    others = run(latents(10, changed=tuple(set(range(10)) - set(kept_out))), half).comparison
     assert torch.equal(before.comparison.losses[1], others.losses[1])  # no LoRA: what was searched does not matter
 
 
 @pytest.mark.parametrize("method", ["gauss-newton", "adamw"])
 def test_losses_of_the_comparison_are_those_of_its_rates(method):
     """By the losses of another search that starts where this one ended."""
-    result = run(latents(10), replace(QUICK, method=method))
+    settings = replace(QUICK, method=method, held_out=0.5)
+    result = run(latents(10), settings)
     names = [each.name for each in result.comparison.candidates]
     assert names[:4] == ["found", "no LoRA", "strength 1.00", "the start"]
     start = dict(zip(result.block_weights[0].blocks, result.block_weights[0].values))
     source = LoraSource(oracle.LORA_A, start={name: rate for name, rate in start.items() if rate})
-    other = search(oracle.sdxl(), None, None, [replace(source, fixed={n: 0.0 for n, rate in start.items() if not rate})], latents(10), replace(QUICK, method=method))
+    other = search(oracle.sdxl(), None, None, [replace(source, fixed={n: 0.0 for n, rate in start.items() if not rate})], latents(10), settings)
     again = dict(zip([each.name for each in other.comparison.candidates], other.comparison.losses.tolist()))
     assert again["the start"] == pytest.approx(float(result.comparison.losses[0]), rel=1e-5)
 
 
 def test_a_search_without_held_out_pictures_is_compared_by_folds_and_one_picture_by_itself():
     assert run(latents(4), QUICK).comparison.seen == "in turn"
+    few_held_out = run(latents(10), QUICK).comparison
+    assert few_held_out.seen == "in turn" and few_held_out.pictures == 10
     assert run(latents(4), replace(QUICK, method="adamw")).comparison.seen == "searched"
     one = run(latents(1), QUICK)
     assert one.comparison.seen == "searched" and "on the one picture that was searched on" in one.verdict.text
@@ -135,5 +139,5 @@ def test_models_by_thirds_are_of_their_timesteps():
     for draw in Draws([torch.Size([1])], 320, 16, seed=0):
         kinds = (draw.levels >= 2 / 3).long()
         groups.add(torch.tensor([0.5], dtype=torch.float64), world.batch(torch.tensor(0.5), kinds), draw)
-    thirds = [float(model.minimum(0.0, model.center)) for model in groups.by_thirds()]
+    thirds = [float(model.place - model.gradient / model.curvature) for model in groups.by_thirds()]
     assert thirds == pytest.approx([0.2, 0.2, 1.0], abs=0.02)

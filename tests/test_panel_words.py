@@ -8,9 +8,15 @@ import re
 import pytest
 
 from appl_search.architectures import ARCHITECTURES
+from appl_search.comparing.verdict import PICTURES, SENTENCES
 from tests.pack import ROOT
 
 WEB = ROOT / "web"
+#: Names of what the server compares, without their numbers.
+COMPARED = {
+    "found", "no LoRA", "the start", "strength {strengths}", "strengths {strengths}", "the best single strength {strengths}",
+    "the best single strengths {strengths}",
+}  # fmt: skip
 SOURCES = [path for folder in ("js", "panel", "lib") for path in sorted((WEB / folder).iterdir())]
 
 
@@ -18,11 +24,12 @@ def said() -> set[str]:
     """The English texts."""
     texts = re.findall(r'\bt\(("(?:[^"\\]|\\.)*")', "".join(path.read_text(encoding="utf-8") for path in SOURCES))
     assert len(texts) > 40
-    return {json.loads(text) for text in texts} | {text for architecture in ARCHITECTURES.values() for text in architecture.about}
+    about = {text for architecture in ARCHITECTURES.values() for text in architecture.about}
+    return {json.loads(text) for text in texts} | about | {*SENTENCES.values(), *PICTURES.values()} | COMPARED
 
 
 def places(text: str) -> list[str]:
-    return sorted(re.findall(r"\{\d\}", text))
+    return sorted(re.findall(r"\{\w+\}", text))
 
 
 @pytest.mark.parametrize("language", ["ja", "zh"])

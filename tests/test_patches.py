@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
-from types import SimpleNamespace
+from dataclasses import replace
 
 import comfy.ldm.modules.attention
-import comfy.model_sampling
+import comfy.model_management
+import comfy.model_patcher
 import comfy.samplers
-import comfy.sd
 import pytest
 import torch
-from safetensors.torch import load_file
 
-from appl_search import LoraSource, SearchSettings
+from appl_search import LoraSource, SearchSettings, search
+from appl_search.demo import load_tiny_sdxl
 from appl_search.gradients.draws import Draw
 from appl_search.gradients.evaluator import opened
 from appl_search.host import lora_loading, lora_patches
@@ -23,148 +20,12 @@ from appl_search.host.denoiser import seed_of
 from appl_search.host.errors import ModelError
 from appl_search.weights.block_weights import BlockWeights
 from tests import oracle
+from tests.patches import CHECKPOINTED_TOO, SERVED, attention_override, without_graph
 
 SOURCE = LoraSource(oracle.LORA_A)
 RATES = torch.linspace(-0.3, 0.9, 20).double()[None]
 LEVEL = torch.tensor([0.83], dtype=torch.float64)
 SETTINGS = SearchSettings(batch_size=2)
-
-
-def node(module, name, model, *inputs):
-    """A node of the host's extras on a model; the test is skipped on a host without it."""
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            # What some extras import and these nodes do not need.
-            patch.setitem(sys.modules, "nodes", SimpleNamespace(MAX_RESOLUTION=16384))
-            if importlib.util.find_spec("folder_paths") is None:
-                patch.setitem(sys.modules, "folder_paths", SimpleNamespace())
-            node_class = getattr(importlib.import_module(f"comfy_extras.{module}"), name)
-    except (ImportError, AttributeError) as error:
-        pytest.skip(f"This host has no {name}: {error}")
-    function = getattr(node_class, "execute", None) or getattr(node_class(), node_class.FUNCTION)
-    try:
-        made = function(model, *inputs)
-    except UnboundLocalError as error:
-        pytest.skip(f"This host's {name} has no {inputs}: {error}")
-    return getattr(made, "args", made)[0]
-
-
-def discrete(kind, zsnr=False):
-    return lambda model: node("nodes_model_advanced", "ModelSamplingDiscrete", model, kind, zsnr)
-
-
-def continuous(kind):
-    return lambda model: node("nodes_model_advanced", "ModelSamplingContinuousEDM", model, kind, 80.0, 0.02)
-
-
-def attention_reading_the_sampler(model):
-    """As IPAdapter does: it looks at the noise level and at what is positive, and adds attention of its own."""
-
-    def attend(q, k, v, extra_options):
-        sigma, shown = float(extra_options["sigmas"][0]), extra_options["cond_or_uncond"]
-        out = comfy.ldm.modules.attention.optimized_attention(q, k, v, extra_options["n_heads"])
-        parts = out.chunk(len(shown))
-        return torch.cat([part + 0.3 * sigma**0.5 * part.flip(1) if one == 0 else part for part, one in zip(parts, shown)])
-
-    patched = model.clone()
-    for index in range(8):
-        patched.set_model_attn2_replace(attend, "input", 4, index)
-    patched.set_model_attn2_replace(attend, "middle", 0)
-    return patched
-
-
-def unet_wrapper(model):
-    patched = model.clone()
-
-    def wrap(apply_model, given):
-        shown = given["cond_or_uncond"]
-        return 0.9 * apply_model(given["input"], given["timestep"], **given["c"]) + 0.01 * len(shown) * given["input"] / len(shown)
-
-    patched.set_model_unet_function_wrapper(wrap)
-    return patched
-
-
-def wrapper(kind):
-    def add(model):
-        extension = pytest.importorskip("comfy.patcher_extension")
-        patched = model.clone()
-
-        def wrap(executor, x, t, *args, **kwargs):
-            assert kwargs.get("transformer_options", args[-1])["sample_sigmas"] is not None
-            return executor(1.01 * x, t, *args, **kwargs) * 0.9
-
-        patched.add_wrapper_with_key(getattr(extension.WrappersMP, kind), "test", wrap)
-        return patched
-
-    return add
-
-
-def bypass(model):
-    if not hasattr(comfy.sd, "load_bypass_lora_for_models"):
-        pytest.skip("This host has no bypass LoRAs.")
-    return comfy.sd.load_bypass_lora_for_models(model, None, load_file(oracle.LORA_A), 0.8, 0.0)[0]
-
-
-def style_lora(model):
-    return comfy.sd.load_lora_for_models(model, None, load_file(oracle.LORA_B), 0.6, 0.0)[0]
-
-
-def attention_override(function):
-    def patch(model):
-        patched = model.clone()
-        patched.model_options["transformer_options"]["optimized_attention_override"] = function
-        return patched
-
-    return patch
-
-
-def sharper(attention, q, k, v, heads, **kwargs):
-    return attention(1.3 * q, k, v, heads, **kwargs)
-
-
-def without_graph(attention, q, k, v, heads, **kwargs):
-    return attention(q.detach(), k.detach(), v.detach(), heads, **kwargs)
-
-
-SERVED = {
-    "nothing": lambda model: model,
-    "FreeU": lambda model: node("nodes_freelunch", "FreeU", model, 1.1, 1.2, 0.9, 0.2),
-    "FreeU_V2": lambda model: node("nodes_freelunch", "FreeU_V2", model, 1.3, 1.4, 0.9, 0.2),
-    "PAG": lambda model: node("nodes_pag", "PerturbedAttentionGuidance", model, 3.0),
-    "SAG": lambda model: node("nodes_sag", "SelfAttentionGuidance", model, 0.5, 2.0),
-    "RescaleCFG": lambda model: node("nodes_model_advanced", "RescaleCFG", model, 0.7),
-    "IPAdapter-like": attention_reading_the_sampler,
-    "eps": discrete("eps"),
-    "eps zsnr": discrete("eps", True),
-    "v": discrete("v_prediction"),
-    "v zsnr": discrete("v_prediction", True),
-    "lcm": discrete("lcm"),
-    "x0": discrete("x0"),
-    "EDM v": continuous("v_prediction"),
-    "EDM": continuous("edm"),
-    "EDM eps": continuous("eps"),
-    "EDM playground": continuous("edm_playground_v2.5"),
-    "continuous V": lambda model: node("nodes_model_advanced", "ModelSamplingContinuousV", model, "v_prediction", 500.0, 0.03),
-    "flow": lambda model: node("nodes_model_advanced", "ModelSamplingSD3", model, 3.0),
-    "merge": lambda model: node("nodes_model_merging", "ModelMergeSimple", style_lora(model), model.clone(), 0.6),
-    "style LoRA": style_lora,
-    "downscale": lambda model: node(
-        "nodes_model_downscale", "PatchModelAddDownscale", model, 3, 2.0, 0.0, 0.35, True, "bicubic", "bicubic"
-    ),
-    "ToMe": lambda model: node("nodes_tomesd", "TomePatchModel", model, 0.3),
-    "HyperTile": lambda model: node("nodes_hypertile", "HyperTile", model, 32, 3, 2, False),
-    "unet wrapper": unet_wrapper,
-    "APPLY_MODEL wrapper": wrapper("APPLY_MODEL"),
-    "DIFFUSION_MODEL wrapper": wrapper("DIFFUSION_MODEL"),
-    "bypass LoRA": bypass,
-    "torch.compile": lambda model: node("nodes_torch_compile", "TorchCompileModel", model, "inductor"),
-    "EasyCache": lambda model: node("nodes_easycache", "EasyCacheNode", model, 0.2, 0.15, 0.95, False),
-    "attention override": attention_override(sharper),
-}
-
-
-#: Patches that keep something from one call to another, draw random numbers, or write in place.
-CHECKPOINTED_TOO = ("FreeU_V2", "HyperTile", "ToMe", "bypass LoRA", "IPAdapter-like")
 
 
 def opened_with(model):
@@ -176,7 +37,7 @@ def the_samplers_prediction(model, noisy, sigma):
     lora = lora_loading.load(SOURCE, model, None)
     model, _ = lora_patches.apply(model, None, lora, BlockWeights.for_lora(SOURCE, RATES[0].tolist()))
     positive = oracle.conditioning()
-    negative = [[positive[0][0].flip(1), positive[0][1]]]
+    negative = [[-positive[0][0].flip(2), positive[0][1]]]
     seen = []
 
     class OneStep:
@@ -188,12 +49,15 @@ def the_samplers_prediction(model, noisy, sigma):
             torch.manual_seed(seed)
             return noise
 
-    def keep(model, cond_pred, *rest, **more):
-        seen.append(cond_pred)
-        return cond_pred
+    predict = comfy.samplers.calc_cond_batch
+
+    def keep(*arguments):
+        found = predict(*arguments)
+        seen.append(found[0].clone())
+        return found
 
     with pytest.MonkeyPatch.context() as patch, torch.no_grad():
-        patch.setattr(comfy.samplers, "cfg_function", keep)
+        patch.setattr(comfy.samplers, "calc_cond_batch", keep)
         guider = comfy.samplers.CFGGuider(model)
         guider.set_conds(positive, negative)
         guider.set_cfg(7.0)
@@ -228,6 +92,22 @@ def test_a_search_predicts_what_the_sampler_does(patch):
     expected = schedule.output(the_samplers_prediction(model, noisy, sigma), noisy, sigma)
     torch.testing.assert_close(found[None], expected, rtol=2e-4, atol=2e-4 * float(expected.abs().max()))
     torch.testing.assert_close(slope, (above - below) / 2e-2, rtol=5e-3, atol=1e-5 * float(above))
+
+
+def losses_at(model, indices):
+    """Of one picture at entries of the MODEL's own table of noise levels; and these levels."""
+    with opened_with(model) as evaluator:
+        sigmas = evaluator.denoiser.schedule.sigmas
+        levels = [(index + 0.5) / len(sigmas) for index in indices]
+        draws = [replace(a_draw(), levels=torch.tensor([level], dtype=torch.float64)) for level in levels]
+        return torch.cat([evaluator.losses(draw, RATES) for draw in draws]), sigmas[list(indices)]
+
+
+def test_the_losses_with_lcms_50_noise_levels_are_those_without_it_at_the_same_levels():
+    found, levels = losses_at(SERVED["lcm"](oracle.sdxl()), (3, 20, 44))
+    expected, same = losses_at(oracle.sdxl(), (79, 419, 899))
+    torch.testing.assert_close(levels, same)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=0)
 
 
 def gradients_of(model):
@@ -265,3 +145,70 @@ def test_a_patch_with_tensors_of_inference_mode_is_named():
     model.set_model_output_block_patch(lambda h, skip, options: (h * scale, skip))
     with torch.inference_mode(), pytest.raises(ModelError, match=r"patch tests?.*test_patches.*lambda.* made in inference mode"):
         gradients_of(model)
+
+
+def test_what_a_patch_computes_with_is_loaded_too():
+    model = oracle.sdxl().clone()
+    if not hasattr(model, "set_additional_models"):
+        pytest.skip("This host has no additional models.")
+    where = comfy.model_management.get_torch_device(), torch.device("cpu")
+    other = comfy.model_patcher.ModelPatcher(torch.nn.Linear(2, 2), *where)
+    model.set_additional_models("test", [other])
+    with opened_with(model):
+        assert other in comfy.model_management.loaded_models()
+
+
+def notes_of(model):
+    """What a search says of the MODEL."""
+    quick = SearchSettings(method="adamw", samples=2, batch_size=2, validation=0, comparison=0)
+    notes = search(model, None, None, [SOURCE], oracle.training_set(), quick).notes
+    return [note for note in notes if "MODEL" in note]
+
+
+@pytest.mark.parametrize("kind", ["OUTER_SAMPLE", "SAMPLER_SAMPLE", "PREDICT_NOISE"])
+def test_a_wrapper_around_the_sampler_is_left_out_and_it_is_said(kind):
+    wrappers = pytest.importorskip("comfy.patcher_extension", reason="This host has no wrappers.").WrappersMP
+    if not hasattr(wrappers, kind):
+        pytest.skip(f"This host has no wrapper {kind}.")
+
+    def my_wrapper(executor, *args, **kwargs):
+        return executor(*args, **kwargs)
+
+    model = oracle.sdxl().clone()
+    model.add_wrapper_with_key(getattr(wrappers, kind), "my pack", my_wrapper)
+    (note,) = notes_of(model)
+    assert f"the wrapper {kind.lower()} " in note and "my_wrapper, which acts around a whole run of a sampler" in note
+
+
+@pytest.mark.parametrize("patch", ["nothing", "IPAdapter-like", "PAG", "SAG", "ToMe", "HyperTile", "EasyCache", "NAG"])
+def test_a_patch_that_mixes_the_negative_into_the_positive_is_told(patch):
+    notes = notes_of(nag(oracle.sdxl()) if patch == "NAG" else SERVED[patch](oracle.sdxl()))
+    assert [note.startswith("A patch on the MODEL lets the negative prompt change") for note in notes] == [True] * (patch == "NAG")
+
+
+def nag(model):
+    """As the host's own NAGuidance, which is in newer hosts only."""
+
+    def mix(out, extra_options):
+        shown = extra_options["cond_or_uncond"]
+        if 0 in shown and 1 in shown:
+            parts = list(out.chunk(len(shown)))
+            parts[shown.index(0)] = 3 * parts[shown.index(0)] - 2 * parts[shown.index(1)]
+            return torch.cat(parts)
+        return out
+
+    patched = model.clone()
+    patched.set_model_attn1_output_patch(mix)
+    return patched
+
+
+HOOKS = {"change the MODEL": {"apply_hooks_to_conds": object()}, "other prompts at other noise levels": {"use_clip_schedule": True}}
+
+
+@pytest.mark.parametrize("what", HOOKS)
+def test_hooks_of_a_clip_that_reach_beyond_the_text_encoders_are_refused(what):
+    model, clip, vae = load_tiny_sdxl()
+    vars(clip).update(HOOKS[what])
+    clip.patcher.forced_hooks = object()
+    with pytest.raises(ModelError, match=f"The CLIP has hooks .*{what}.* Connect the CLIP from before that node"):
+        search(model, clip, vae, [SOURCE], oracle.training_set())

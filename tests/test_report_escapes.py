@@ -81,7 +81,7 @@ def test_a_report_is_made_of_its_own_tags_alone():
 @pytest.mark.filterwarnings("ignore:Glyph")
 def test_figures_can_be_drawn_of_any_names():
     few = tuple(name for name in HOSTILE if name[0] in "$a_\udce9\x1b")
-    figure = draw(result_of(few), "all", "dark", 6, 9)
+    figure = draw(result_of(few), "all", "dark", 6, 14)
     figure.canvas.draw()
     printable = ["".join(sign if sign.isprintable() else "\ufffd" for sign in name) for name in few]
     titles = [axes.get_title(loc="left").replace("\\$", "$").strip() for axes in figure.axes[: len(few)]]

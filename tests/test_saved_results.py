@@ -23,7 +23,7 @@ def result() -> SearchResult:
 def test_a_result_of_version_0_1_0_is_written_again_as_it_was(result):
     saved, again = json.loads(TEXT), json.loads(result.to_json())
     assert saved.pop("settings").items() <= again.pop("settings").items()
-    assert again.pop("comparison") is None
+    assert [again.pop(name) for name in ("comparison", "ablation", "likeness")] == [None] * 3
     assert again.pop("notes") == [] and again.pop("rules") == ["", ""]
     assert again == saved
 

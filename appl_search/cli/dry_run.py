@@ -7,6 +7,9 @@ import itertools
 from ..gradients.task import Task
 from ..host import device
 from ..images.training_set import TrainingSet
+from ..loras.layout import read_layout
+from ..loras.rules import BlockRules
+from ..loras.source import LoraSource
 from ..searching.run import open_search
 from ..searching.team import Team
 
@@ -22,7 +25,7 @@ def dry_run(task: Task, team: Team) -> str:
     last, settings = events[-1], task.settings
     each = last.seconds / len(events)
     lines = [
-        f"LoRAs: {', '.join(source.name for source in task.loras)}",
+        f"LoRAs: {', '.join(map(_lora, task.loras))}",
         f"Training images: {_images(task.images)}",
         f"Search: {settings.method}, {settings.samples} samples in at most {settings.steps} steps of {settings.batch_size}, seed {settings.seed}",
         f"Memory: {memory / _GIB:.1f} GiB",
@@ -30,6 +33,12 @@ def dry_run(task: Task, team: Team) -> str:
         "Nothing was written.",
     ]
     return "\n".join(lines)
+
+
+def _lora(source: LoraSource) -> str:
+    """Its name, and what of it is not searched."""
+    rules = BlockRules.of(source, read_layout(source).architecture).text()
+    return f"{source.name} ({rules})" if rules else source.name
 
 
 def _images(images: TrainingSet) -> str:

@@ -8,10 +8,10 @@ import traceback
 
 from ..searching.events import SearchDiverged
 from ..searching.team import TeamError
-from . import apply_info, bake, convert, demo, look, search
+from . import apply_info, bake, convert, demo, evaluate, look, search
 from .parser import Parser
 
-COMMANDS = (search, demo, convert, bake, apply_info, look)
+COMMANDS = (search, evaluate, demo, convert, bake, apply_info, look)
 #: Errors of files that no other arguments would have mended: no room, a broken disk.
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EIO, errno.EMFILE)
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130

@@ -76,12 +76,11 @@ class Outputs:
         _write(self.path(".json"), result.to_json())  # first: whatever happens to the rest, the search is not lost
         _write(self.path(".txt"), _strings(result))
         write_script_file(self.path(SUFFIX), result.block_weights)
-        from ..report.figures import ALL, draw  # these need matplotlib
+        from ..report.figures import ALL, draw, height_of  # these need matplotlib
         from ..report.html import html_report
 
-        height = 1.9 * len(result.block_weights) + 9.0
         with written_whole(self.path(".png")) as temporary:
-            draw(result, ALL, "light", 8.6, height).savefig(temporary, format="png")
+            draw(result, ALL, "light", 8.6, height_of(result, ALL)).savefig(temporary, format="png")
         _write(self.path(".html"), html_report(result, pictures, {}))
         return [self.path(ending) for ending in ENDINGS]
 

@@ -24,6 +24,8 @@ _ALLOWED = {True: 0.15, False: 0.03}
 _DEVIATIONS = 6.0
 #: What a second forward may differ in without any reason.
 _REPEATED, _NOTHING = 3.0, 1e-6
+#: How far apart predictions are, as a part of them, when it is not for the other size of the batch.
+_MIXED = {True: 0.02, False: 1e-3}
 
 
 def check_gradient(evaluator: Evaluator, draw: Draw) -> None:
@@ -34,7 +36,7 @@ def check_gradient(evaluator: Evaluator, draw: Draw) -> None:
     layers that backward has not reached may have no effect. Takes three forwards and one gradient of the sample, and
     as many forwards again where there are such layers. Raises :class:`ModelError`, naming what is on the MODEL.
     """
-    rates, is_half = evaluator.rates, evaluator.denoiser.computes_in not in (torch.float32, torch.float64)
+    rates, is_half = evaluator.rates, _is_half(evaluator)
     start, direction = rates.start, _direction(len(rates))
 
     def prediction(step: float = 0.0) -> Tensor:
@@ -64,6 +66,32 @@ def check_gradient(evaluator: Evaluator, draw: Draw) -> None:
         one, other = prediction(), prediction()
         if (without - one).norm() > _REPEATED * (other - one).norm() + _NOTHING * one.norm():
             raise _error(f"no gradient reaches {_some(unreached)}, which do change the prediction", evaluator)
+
+
+def heeds_a_negative(evaluator: Evaluator, draw: Draw) -> bool:
+    """Whether the prediction is another when a negative is asked for beside, as in sampling: a patch mixes the two.
+
+    ``draw``: of one sample. Takes two forwards of it where there are patches, one of them with the negative.
+    """
+    denoiser, rates = evaluator.denoiser, evaluator.rates
+    if not denoiser.one_at_a_time:
+        return False
+
+    def prediction() -> Tensor:
+        (found,) = evaluator.predictions(draw, rates.all_rates(rates.start))
+        return found
+
+    alone = prediction()
+    denoiser.with_negative = True
+    try:
+        beside = prediction()
+    finally:
+        denoiser.with_negative = False
+    return bool((beside - alone).norm() > _MIXED[_is_half(evaluator)] * alone.norm())
+
+
+def _is_half(evaluator: Evaluator) -> bool:
+    return evaluator.denoiser.computes_in not in (torch.float32, torch.float64)
 
 
 def _difference(above: Tensor, middle: Tensor, below: Tensor, along: Tensor) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 #: Draws of different purposes have nothing in common, whatever the seed.
-SEARCH, VALIDATION, CHECK, CHOICE, COMPARISON, SINGLE = "search", "validation", "check", "choice", "comparison", "single"
+SEARCH, VALIDATION, CHECK, CHOICE, COMPARISON, SINGLE, ABLATION = "search", "validation", "check", "choice", "comparison", "single", "ablation"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,8 @@ class Evaluator:
         self.examples = text.examples
         self.timesteps = len(denoiser.schedule.sigmas)
         self.prediction = denoiser.schedule.prediction
+        #: What there is to know of the models, in sentences.
+        self.notes = denoiser.notes
 
     def timestep(self, level: Tensor) -> float:
         """The timestep that the network is told at a level of noise in 0..1."""
@@ -244,7 +246,7 @@ def opened(task: Task) -> Iterator[Evaluator]:
             )
         largest = max((example.latent_shape for example in examples), key=lambda shape: shape.numel())
         beside = [clip.patcher] if text_is_searched else []
-        device.load([denoiser.patcher, *beside], KEPT_CHECKPOINTED * denoiser.inference_memory((1, *largest)))
+        device.load([*denoiser.patchers, *beside], KEPT_CHECKPOINTED * denoiser.inference_memory((1, *largest)))
         if text_is_searched:
             conditioning.keep_loaded(clip, undo)
         with denoiser.innermost(undo):
@@ -269,6 +271,8 @@ def _check_inputs(clip, vae, training_set: TrainingSet, prompts: Sequence[str]) 
             raise ModelError("The training images need a VAE to be encoded. Connect the checkpoint's VAE.")
         if clip is None:
             raise ModelError("The captions need a CLIP to be encoded. Connect the checkpoint's CLIP.")
+    if clip is not None:
+        conditioning.check_hooks(clip)
     if prompts and clip is None:
         raise ModelError("The prompts of the preview pictures need a CLIP to be encoded. Connect the checkpoint's CLIP.")
 

@@ -66,6 +66,7 @@ class Patched:
             if unknown:
                 autograd.check_weight(module, plain, x)
                 unknown = False
+            x = autograd.scaled_input(module, x)
             y = _PatchedLayer.apply(x, *self._gathered[deltas.rates], module, deltas)
             if self.ran is not None and y.requires_grad:
                 self.ran.add(name)

@@ -78,6 +78,20 @@ def is_own_kind(layer: nn.Module) -> bool:
     return hasattr(layer, "cast_bias_weight") or hasattr(weight, "_qdata") or not weight.is_floating_point()
 
 
+def own_weight(layer: nn.Module, like: Tensor) -> Tensor:
+    """A copy of a layer's weight as the layer itself computes with it, without patches where it is a plain tensor."""
+    if not is_own_kind(layer):
+        return layer.weight.detach().to(like, copy=True)
+    with borrowed_weights(layer, like) as (weight, _):
+        return weight.detach().to(like, copy=True)
+
+
+def scaled_input(layer: nn.Module, x: Tensor) -> Tensor:
+    """What a layer multiplies its weight with: some quantised ones scale the channels of their input before (AWQ)."""
+    scale = getattr(layer, "pre_quant_scale", None)
+    return x if scale is None else x * scale.to(x)
+
+
 def check_weight(layer: nn.Module, forward: Callable, x: Tensor) -> None:
     """Raises :class:`ModelError` when a layer does not compute with the weight that :func:`borrowed_weights` gives.
 
@@ -85,7 +99,7 @@ def check_weight(layer: nn.Module, forward: Callable, x: Tensor) -> None:
     """
     x = x.detach()
     with torch.no_grad(), borrowed_weights(layer, x) as (weight, bias):
-        expected, found = forward(x).float(), operation_of(layer).forward(x, weight, bias).float()
+        expected, found = forward(x).float(), operation_of(layer).forward(scaled_input(layer, x), weight, bias).float()
     if not (found - expected).norm() < 0.3 * expected.norm():
         raise ModelError(
             f"A layer of the MODEL is a {type(layer).__module__}.{type(layer).__qualname__}, which computes with its weights in "

@@ -45,3 +45,11 @@ def cast_weights(layer: nn.Module, like: Tensor) -> tuple:
     tests/test_memory.py
     """
     return comfy.ops.cast_bias_weight(layer, like, **({"offloadable": True} if _CASTS_OFFLOADED else {}))
+
+
+def additional_models(patcher) -> list:
+    """Patchers of the models that a MODEL's patches compute with. 0.3.4 (all before December 2024) has none.
+
+    tests/test_patches.py
+    """
+    return patcher.get_nested_additional_models() if HAS_CALLBACKS else []

@@ -21,6 +21,25 @@ def encode_caption(clip, caption: str, max_tokens: int = 0) -> tuple[Tensor, Ten
     return _encode(clip, tokens_of(clip, caption, max_tokens), max_tokens)
 
 
+def as_conditioning(context: Tensor, pooled: Tensor) -> list:
+    """CONDITIONING, as ComfyUI's nodes hand it on, of what :func:`encode_caption` gives."""
+    return [[context, {"pooled_output": pooled}]]
+
+
+def check_hooks(clip) -> None:
+    """Raises :class:`ModelError` for a CLIP whose prompts change the MODEL, or are others at other noise levels."""
+    if getattr(clip, "apply_hooks_to_conds", None) is not None:
+        what = "change the MODEL wherever its prompts are used"
+    elif getattr(clip, "use_clip_schedule", False) and clip.patcher.forced_hooks is not None:
+        what = "give other prompts at other noise levels"
+    else:
+        return
+    raise ModelError(
+        f"The CLIP has hooks (Set CLIP Hooks) that {what}, which a search cannot serve. Connect the CLIP from before that node, and "
+        "load the LoRAs of its hooks with a loader."
+    )
+
+
 def keep_loaded(clip, undo: Undo) -> None:
     """Until the end the CLIP encodes without having its text encoders loaded first, which could move other models out."""
     undo.put(vars(clip), "load_model", lambda *_, **__: clip.patcher)

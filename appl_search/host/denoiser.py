@@ -14,7 +14,7 @@ from . import compat, options
 from .architectures import architecture_of
 from .attention import check_override, use_differentiable
 from .errors import ModelError
-from .patches import described
+from .patches import around_the_sampler, described
 from .schedule import Schedule
 from .undo import Undo
 
@@ -35,9 +35,30 @@ class Denoiser:
         self.patcher = patcher = options.uncompiled(patcher)
         self.model = patcher.model
         self.schedule = Schedule(patcher.get_model_object("model_sampling"))
-        self.model_options = options.sampling_options(patcher)
-        check_override(self.model_options["transformer_options"], self.device, torch.float32)
+        self._read_options()
         self.one_at_a_time = options.is_patched(self.model_options)
+        #: Whether a negative is asked for in the same call, as samplers do at a guidance above 1.
+        self.with_negative = False
+
+    def _read_options(self) -> None:
+        self.model_options = options.sampling_options(self.patcher)
+        check_override(self.model_options["transformer_options"], self.device, torch.float32)
+
+    @property
+    def patchers(self) -> list:
+        """All that has to be loaded: the MODEL, and the models that its patches brought along."""
+        return [self.patcher, *compat.additional_models(self.patcher)]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a sampler would heed of the MODEL, and a search does not, in sentences."""
+        left_out = around_the_sampler(self.model_options)
+        if not left_out:
+            return []
+        return [
+            f"The MODEL has {', '.join(left_out)}, which acts around a whole run of a sampler. A search asks the network alone and "
+            "leaves it out: take the MODEL from before the node that adds it, if what was found does not fit."
+        ]
 
     @property
     def computes_in(self) -> torch.dtype:
@@ -57,7 +78,10 @@ class Denoiser:
         """
         patcher = self.patcher
         use_differentiable(undo)
+        self._read_options()  # loading has moved patches to the device, some of them as new objects
         if compat.HAS_CALLBACKS:
+            undo.call(lambda: comfy.samplers.cast_to_load_options(self.model_options, device=patcher.offload_device))
+            comfy.samplers.cast_to_load_options(self.model_options, device=self.device, dtype=patcher.model_dtype())
             undo.put(vars(self.model), "current_patcher", patcher)
             undo.call(patcher.cleanup)
             patcher.pre_run()
@@ -84,7 +108,7 @@ class Denoiser:
 
     def inference_memory(self, batch_shape: tuple[int, ...]) -> float:
         """Bytes that the host reserves for sampling a batch of ``batch_shape`` [b, 4, h, w]."""
-        return self.patcher.memory_required(list(batch_shape))
+        return self.model.memory_required(list(batch_shape))  # ModelPatcherDynamic's own figure has a gigabyte of margin
 
     def conds(self, context: Tensor, pooled: Tensor, sizes: dict[str, int], latent_shape: Sequence[int]) -> ModelConds:
         """What the host gives the U-Net of one conditioning: context [1, tokens, c], pooled [1, c], and sizes in pixels.
@@ -122,7 +146,7 @@ class Denoiser:
         model_options = dict(self.model_options)
         steps = torch.cat([sigma[:1], torch.zeros_like(sigma[:1])])  # as of a sampler that is at this noise level
         model_options["transformer_options"] = {**model_options["transformer_options"], "sample_sigmas": steps}
-        asked = [[cond], None]  # at a guidance of 1 the sampler leaves the negative out
+        asked = [[cond], [_opposite(cond)] if self.with_negative else None]  # at a guidance of 1 samplers leave it out
         with _random_numbers_of(noisy) if self.one_at_a_time else nullcontext():
             if "sampler_calc_cond_batch_function" in model_options:
                 given = {"conds": asked, "input": noisy, "sigma": sigma, "model": self.model, "model_options": model_options}
@@ -136,6 +160,12 @@ def _together(conds: list, where: torch.device):
     first = conds[0]
     made = first.concat(conds[1:]) if len(conds) > 1 else first.cond
     return type(first)(made.to(where) if isinstance(made, Tensor) else made)
+
+
+def _opposite(cond: dict) -> dict:
+    """A conditioning of the same shapes that says something else."""
+    model_conds = {name: type(one)(-one.cond if isinstance(one.cond, Tensor) else one.cond) for name, one in cond["model_conds"].items()}
+    return {"model_conds": model_conds, "uuid": uuid.uuid4()}
 
 
 @contextmanager

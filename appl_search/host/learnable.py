@@ -6,7 +6,7 @@ import itertools
 
 from ..loras.source import LoraSource, told_apart
 from .lora_loading import LoadedLora
-from .lora_patches import add_patches
+from .lora_patches import add_patches, strip
 
 _loading_order = itertools.count()
 
@@ -54,17 +54,4 @@ def split_learnable(model, clip):
 
 
 def _strip(patcher) -> dict[int, LoraSource]:
-    found = {}
-    for key, entries in list(patcher.patches.items()):
-        rest = [entry for entry in entries if not isinstance(entry[0], LearnableRate)]
-        if len(rest) == len(entries):
-            continue
-        found |= {entry[0].order: entry[0].source for entry in entries if isinstance(entry[0], LearnableRate)}
-        if rest:
-            patcher.patches[key] = rest
-        else:
-            del patcher.patches[key]
-    if found:
-        # A new identity, or the host would take the stripped patcher for the loaded one.
-        patcher.add_patches({})
-    return found
+    return {entry[0].order: entry[0].source for entry in strip(patcher, lambda _, entry: isinstance(entry[0], LearnableRate))}

@@ -105,9 +105,9 @@ def _key_map(model, clip) -> dict[str, str]:
 
 
 def _parameters(model, clip) -> dict[str, torch.Size]:
-    """The shape of each parameter that a patch can be for."""
-    parameters = {**(clip.cond_stage_model.state_dict() if clip is not None else {}), **model.model.state_dict()}
-    return {key: parameter.shape for key, parameter in parameters.items()}
+    """The shape of each parameter that a patch can be for; of quantised ones that of what they stand for."""
+    models = [model.model] if clip is None else [clip.cond_stage_model, model.model]
+    return {key: part.shape for each in models for key, part in each.named_parameters(remove_duplicate=False)}
 
 
 def _check_twice(file: LoraFile, names: Mapping[str, str], key_map: Mapping[str, str]) -> None:
@@ -132,7 +132,7 @@ def _patches(file: LoraFile, names: Mapping[str, str], key_map: Mapping[str, str
     loaded = comfy.lora.load_lora(given, {name: key_map[name] for name in names.values()})
     patches = {}
     for key, host_object in loaded.items():
-        taken = [origin[id(part)] for part in _tensors(host_object)]
+        taken = [origin[id(part)] for part in tensors_of(host_object)]
         stem = taken[0][0]
         adapter = next(kind for _, ending in taken for kind in adapters_in({ending: None}))
         parts = {ending: file.stems[stem][ending] for _, ending in taken}
@@ -141,12 +141,12 @@ def _patches(file: LoraFile, names: Mapping[str, str], key_map: Mapping[str, str
     return patches
 
 
-def _tensors(host_object) -> list[Tensor]:
+def tensors_of(host_object) -> list[Tensor]:
     """ComfyUI gives (kind, tensors) before 2025-04, and adapter objects since; a difference is a tuple still."""
-    weights = host_object if isinstance(host_object, tuple) else host_object.weights
+    weights = host_object if isinstance(host_object, tuple) else getattr(host_object, "weights", ())
     flat: list[Tensor] = []
     for part in weights:
-        flat += [part] if isinstance(part, Tensor) else _tensors(part) if isinstance(part, tuple) else []
+        flat += [part] if isinstance(part, Tensor) else tensors_of(part) if isinstance(part, tuple) else []
     return flat
 
 

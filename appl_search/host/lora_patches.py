@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import comfy.lora
 import torch
@@ -12,7 +13,8 @@ from ..loras.errors import LoraError
 from ..loras.patch import Patch
 from ..loras.source import LoraSource
 from ..weights.block_weights import BlockWeights
-from .lora_loading import LoadedLora, load
+from .autograd import own_weight
+from .lora_loading import LoadedLora, load, tensors_of
 
 
 def apply(model, clip, lora: LoadedLora, weights: BlockWeights, strength_model: float = 1.0, strength_clip: float = 1.0):
@@ -48,6 +50,48 @@ def add_patches(model, clip, patches: Mapping[str, Patch], strength_of: Callable
     return new_model, new_clip
 
 
+def strip(patcher, goes: Callable[[str, tuple], bool]) -> list[tuple]:
+    """Takes the patches off a ModelPatcher of which ``goes``, told the key and ComfyUI's own entry, says so; returns the entries."""
+    gone: list[tuple] = []
+    for key, entries in list(patcher.patches.items()):
+        going = [goes(key, entry) for entry in entries]
+        if not any(going):
+            continue
+        gone += [entry for entry, out in zip(entries, going) if out]
+        if rest := [entry for entry, out in zip(entries, going) if not out]:
+            patcher.patches[key] = rest
+        else:
+            del patcher.patches[key]
+    if gone:
+        # A new identity, or the host would take the stripped patcher for the loaded one.
+        patcher.add_patches({})
+    return gone
+
+
+def without(model, clip, lora: LoadedLora) -> tuple[Any, Any, set[float]]:
+    """Clones of MODEL and CLIP without a LoRA, whoever loaded it, and the strengths that it was there at.
+
+    It is known by its tensors.
+    """
+    new_model = model.clone()
+    new_clip = clip.clone() if clip is not None else None
+
+    def is_it(key: str, entry: tuple) -> bool:
+        patch = lora.patches.get(key)
+        return patch is not None and _same(tensors_of(entry[1]), tensors_of(patch.host_object))
+
+    found = strip(new_model, is_it)
+    if new_clip is not None:
+        found += strip(new_clip.patcher, is_it)
+    return new_model, new_clip, {float(entry[0]) for entry in found}
+
+
+def _same(first: Sequence[Tensor], second: Sequence[Tensor]) -> bool:
+    return len(first) == len(second) and all(
+        one.shape == other.shape and one.dtype == other.dtype and torch.equal(one.cpu(), other.cpu()) for one, other in zip(first, second)
+    )
+
+
 def clip_keys(clip) -> frozenset[str]:
     """The names of a CLIP's weights; none without a CLIP."""
     return frozenset(clip.cond_stage_model.state_dict()) if clip is not None else frozenset()
@@ -65,7 +109,8 @@ def differences(model, clip) -> Callable[[LoraSource, str, float], Tensor]:
 
     ``model``: ModelPatcher; ``clip``: CLIP or None. The function raises LoraError for a stem that neither has.
     """
-    weights = {**(clip.cond_stage_model.state_dict() if clip is not None else {}), **model.model.state_dict()}
+    models = [model.model] if clip is None else [clip.cond_stage_model, model.model]
+    layers = [{f"{name}.weight": layer for name, layer in each.named_modules()} for each in models]
     loaded: dict[int, LoadedLora] = {}
 
     def difference(source: LoraSource, stem: str, rate: float) -> Tensor:
@@ -73,7 +118,8 @@ def differences(model, clip) -> Callable[[LoraSource, str, float], Tensor]:
             loaded[id(source)] = load(source, model, clip)
         for key, patch in loaded[id(source)].patches.items():
             if patch.stem == stem and patch.whole is None:
-                return patched_weight([(patch, rate)], weights[key], key) - weights[key].float()
+                weight = own_weight(next(each[key] for each in layers if key in each), torch.empty(0))
+                return patched_weight([(patch, rate)], weight, key) - weight
         raise LoraError(f"LoRA file {source.path}: {stem} is no key of this MODEL or CLIP. Connect those that it is for.")
 
     return difference

@@ -11,6 +11,8 @@ _IN_OPTIONS = (
     "model_function_wrapper", "sampler_calc_cond_batch_function", "sampler_cfg_function", "sampler_pre_cfg_function",
     "sampler_post_cfg_function", "denoise_mask_function", "context_handler",
 )  # fmt: skip
+#: Kinds of wrappers that each prediction goes through.
+_AROUND_THE_NETWORK = ("calc_cond_batch", "apply_model", "diffusion_model")
 
 
 def described(patcher) -> list[str]:
@@ -31,6 +33,16 @@ def described(patcher) -> list[str]:
             found += [f"wrapper {kind} {name_of(function)}" for functions in by_key.values() for function in functions]
     found += [f"object patch {name}" for name in patcher.object_patches]
     return list(dict.fromkeys(found))
+
+
+def around_the_sampler(options: dict) -> list[str]:
+    """Wrappers in sampling options that samplers call, and that asking the network for a prediction does not, in words."""
+    wrappers = options.get("transformer_options", {}).get("wrappers", {})
+    return [
+        f"the wrapper {kind} {name_of(function)}"
+        for kind, by_key in wrappers.items() if kind not in _AROUND_THE_NETWORK
+        for functions in by_key.values() for function in functions
+    ]  # fmt: skip
 
 
 def _listed(value: Any) -> Iterator[Any]:

@@ -1,6 +1,8 @@
-"""ComfyUI's own sampler on a U-Net that is loaded already."""
+"""ComfyUI's own sampler: on a U-Net that a search has loaded, and as the KSampler node runs it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import comfy.sample
 import comfy.samplers
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from ..settings import PreviewSettings
 from . import device
+from .conditioning import as_conditioning
 from .denoiser import Denoiser
 
 SAMPLERS = comfy.samplers.KSampler.SAMPLERS
@@ -24,13 +27,12 @@ def sample(denoiser: Denoiser, positive: Conditioning, negative: Conditioning, w
     U-Net stays where it is. The state of torch's random numbers is left as it was.
     Raises ValueError for a sampler or scheduler that ComfyUI does not have.
     """
-    _check("sampler", wanted.sampler, SAMPLERS)
-    _check("scheduler", wanted.scheduler, SCHEDULERS)
+    _check(wanted)
     patcher, where = denoiser.patcher, denoiser.device
     sigmas = comfy.samplers.KSampler(patcher, wanted.steps, where, wanted.sampler, wanted.scheduler).sigmas
     empty = torch.zeros(1, 4, wanted.height // 8, wanted.width // 8)
     guider = comfy.samplers.CFGGuider(patcher)
-    guider.set_conds(_conditioning(positive), _conditioning(negative))
+    guider.set_conds(as_conditioning(*positive), as_conditioning(*negative))
     guider.set_cfg(wanted.cfg)
     guider.inner_model, guider.model_options = patcher.model, denoiser.model_options
     guider.conds = {name: [dict(one) for one in conds] for name, conds in guider.original_conds.items()}
@@ -43,11 +45,31 @@ def sample(denoiser: Denoiser, positive: Conditioning, negative: Conditioning, w
     return latent[0].float().cpu()
 
 
-def _check(field: str, value: str, known: list[str]) -> None:
-    if value not in known:
-        raise ValueError(f"PreviewSettings: {field} is {value!r}, expected one of {', '.join(known)}.")
+def sample_as_ksampler(
+    patcher, positive: list, negative: list, wanted: PreviewSettings, on_step: Callable[[int, Tensor], object]
+) -> Tensor:
+    """Latent [4, height / 8, width / 8], in the VAE's scale: what the KSampler node makes of a MODEL, which it loads first.
+
+    ``positive``, ``negative``: CONDITIONING. ``on_step``: called after each step with its number from 0 and the denoised latent.
+    Raises ValueError for a sampler or scheduler that ComfyUI does not have, and ComfyUI's own exception after Cancel.
+    """
+    _check(wanted)
+
+    def after_step(step: int, x0: Tensor, *_: object) -> None:
+        on_step(step, x0)
+        device.check_interrupted()
+
+    device.check_interrupted()
+    empty = torch.zeros(1, 4, wanted.height // 8, wanted.width // 8)
+    noise = comfy.sample.prepare_noise(empty, wanted.seed)
+    latent = comfy.sample.sample(
+        patcher, noise, wanted.steps, wanted.cfg, wanted.sampler, wanted.scheduler, positive, negative, empty,
+        callback=after_step, disable_pbar=True, seed=wanted.seed,
+    )  # fmt: skip
+    return latent[0].float().cpu()
 
 
-def _conditioning(encoded: Conditioning) -> list:
-    context, pooled = encoded
-    return [[context, {"pooled_output": pooled}]]
+def _check(wanted: PreviewSettings) -> None:
+    for field, known in (("sampler", SAMPLERS), ("scheduler", SCHEDULERS)):
+        if (value := getattr(wanted, field)) not in known:
+            raise ValueError(f"PreviewSettings: {field} is {value!r}, expected one of {', '.join(known)}.")

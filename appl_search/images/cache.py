@@ -11,7 +11,7 @@ import logging
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,10 +38,9 @@ class _Damaged(Exception):
 
 
 class Entry(Protocol):
-    """Tensors by their names, wherever they are. ``shapes``: of the tensors; ``values``: what else was kept, as JSON."""
+    """Tensors by their names, wherever they are, and their ``shapes``."""
 
     shapes: Mapping[str, Size]
-    values: Mapping[str, Any]
 
     def load(self) -> Mapping[str, Tensor]:
         """The tensors."""
@@ -52,7 +51,6 @@ class MemoryEntry:
     """Tensors in ordinary memory."""
 
     tensors: Mapping[str, Tensor]
-    values: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def shapes(self) -> Mapping[str, Size]:
@@ -64,7 +62,7 @@ class MemoryEntry:
 
 @dataclass(frozen=True)
 class FileEntry:
-    """Tensors in a file of the cache, read whenever they are needed. ``key``: what they depend on."""
+    """Tensors in a file of the cache, read whenever they are needed. ``key``: what they depend on. ``values``: what else is kept there."""
 
     path: Path
     key: Mapping[str, Any]
@@ -83,7 +81,7 @@ class FileEntry:
 
 
 class DiskCache:
-    """Entries in a folder. What cannot be written is kept in memory, and said once."""
+    """Entries in a folder. That something cannot be written is said once, and then nothing more is."""
 
     def __init__(self, folder: Path):
         self.folder, self._can_write = folder, True
@@ -100,20 +98,21 @@ class DiskCache:
             return None
         return FileEntry(path, key, {name: tensor.shape for name, tensor in tensors.items()}, values)
 
-    def add(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], values: Mapping[str, Any] | None = None) -> Entry:
-        """A new entry, in the place of an old one. ``key``, ``values``: as JSON has them."""
+    def add(self, key: Mapping[str, Any], tensors: Mapping[str, Tensor], values: Mapping[str, Any] | None = None) -> FileEntry | None:
+        """A new entry, in the place of an old one; None where it cannot be written. ``key``, ``values``: as JSON has them."""
         path, values = self._path(key), dict(values or {})
-        if self._can_write:
-            about = {"schema": SCHEMA, "key": key, "values": values, "checksum": _checksum(tensors, values)}
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                with written_whole(path) as temporary:
-                    save_file({name: each.contiguous().clone() for name, each in tensors.items()}, temporary, {_KEY: json.dumps(about)})
-                return FileEntry(path, key, {name: tensor.shape for name, tensor in tensors.items()}, values)
-            except (OSError, SafetensorError) as error:
-                log.warning("%s cannot be written (%s): what is encoded from here on is kept in memory.", path, error)
-                self._can_write = False
-        return MemoryEntry(tensors, values)
+        if not self._can_write:
+            return None
+        about = {"schema": SCHEMA, "key": key, "values": values, "checksum": _checksum(tensors, values)}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with written_whole(path) as temporary:
+                save_file({name: each.contiguous().clone() for name, each in tensors.items()}, temporary, {_KEY: json.dumps(about)})
+        except (OSError, SafetensorError) as error:
+            log.warning("%s cannot be written (%s): from here on nothing is kept there.", path, error)
+            self._can_write = False
+            return None
+        return FileEntry(path, key, {name: tensor.shape for name, tensor in tensors.items()}, values)
 
     def _path(self, key: Mapping[str, Any]) -> Path:
         return self.folder / f"{digest_of(json.dumps(key, sort_keys=True))}{_SUFFIX}"

@@ -13,6 +13,7 @@ from torch import Tensor
 from .ahead import ahead
 from .cache import DiskCache, Entry, MemoryEntry
 from .examples import Encoded, Examples
+from .options import TrainingOptions
 from .pictures import Crop, Example, Picture, Version
 from .pixels import latent_mask
 from .training_set import TrainingSet
@@ -47,14 +48,34 @@ def encode(training_set: TrainingSet, encoders: Encoders, seed: int = 0, cache: 
     few at a time. ``seed``: of the versions, which depend on nothing else.
     """
     wanted = [_versions_of(item, position, seed) for position, item in enumerate(training_set.items)]
-    texts = dict(_texts(training_set, wanted, encoders, cache))
+    store = _Store(cache)
+    texts = dict(_texts(training_set, wanted, encoders, store))
     pictures = [_Wanted(item, versions) for item, versions in zip(training_set.items, wanted) if versions]
-    with closing(_latents(pictures, encoders, cache)) as latents:
+    with closing(_latents(pictures, encoders, store)) as latents:
         versions = [
             _encoded(item, of_item, next(latents), texts) if of_item else [Encoded.of(item)]
             for item, of_item in zip(training_set.items, wanted)
         ]
     return Examples(versions, training_set.epoch(), seed)
+
+
+class _Store:
+    """Where what is encoded is kept: on disk where there is a key for it, else in memory."""
+
+    def __init__(self, cache: DiskCache | None):
+        self._cache = cache
+
+    def keeps(self, options: TrainingOptions) -> bool:
+        """Whether what is made of pictures with these options is to be on disk."""
+        return self._cache is not None and options.disk_cache
+
+    def find(self, key: dict | None) -> Entry | None:
+        return None if key is None else self._cache.find(key)
+
+    def add(self, key: dict | None, tensors: Mapping[str, Tensor]) -> Entry:
+        tensors = {name: tensor.detach().float().cpu() for name, tensor in tensors.items()}
+        entry = None if key is None else self._cache.add(key, tensors)
+        return entry or MemoryEntry(tensors)
 
 
 def _versions_of(item: Picture | Example, position: int, seed: int) -> list[Version]:
@@ -66,24 +87,24 @@ def _versions_of(item: Picture | Example, position: int, seed: int) -> list[Vers
 
 
 def _texts(
-    training_set: TrainingSet, wanted: Sequence[Sequence[Version]], encoders: Encoders, cache: DiskCache | None
+    training_set: TrainingSet, wanted: Sequence[Sequence[Version]], encoders: Encoders, store: _Store
 ) -> Iterator[tuple[Text, Entry]]:
     """Each of the captions once, with its conditioning."""
     on_disk: dict[Text, bool] = {}
     for item, versions in zip(training_set.items, wanted):
         for version in versions:
             text = (version.prompt, item.options.max_tokens)
-            on_disk[text] = on_disk.get(text, False) or (cache is not None and item.options.disk_cache)
+            on_disk[text] = on_disk.get(text, False) or store.keeps(item.options)
 
     def key_of(text: Text) -> dict[str, str] | None:
         key = encoders.caption_key(*text) if on_disk[text] else None
         return None if key is None else {"text": key}
 
     keys = ((text, key_of(text)) for text in on_disk)
-    for text, key, entry in ahead(lambda each: (*each, each[1] and cache.find(each[1])), keys, _READERS, _AHEAD):
+    for text, key, entry in ahead(lambda each: (*each, store.find(each[1])), keys, _READERS, _AHEAD):
         if entry is None:
-            context, pooled = (part[0].detach().float().cpu() for part in encoders.caption(*text))
-            entry = _kept(cache, key, {"context": context, "pooled": pooled})
+            context, pooled = encoders.caption(*text)
+            entry = store.add(key, {"context": context[0], "pooled": pooled[0]})
         yield text, entry
 
 
@@ -109,24 +130,22 @@ class _Read:
     mask: Tensor | None = None
 
 
-def _latents(pictures: Sequence[_Wanted], encoders: Encoders, cache: DiskCache | None) -> Iterator[dict[Crop, Entry]]:
+def _latents(pictures: Sequence[_Wanted], encoders: Encoders, store: _Store) -> Iterator[dict[Crop, Entry]]:
     """Of each picture the latents of its crops, and its mask in their size."""
-    vae = None
-    if cache is not None and any(wanted.picture.options.disk_cache for wanted in pictures):
-        vae = encoders.image_key()
+    vae = encoders.image_key() if any(store.keeps(wanted.picture.options) for wanted in pictures) else None
 
     def read(wanted: _Wanted) -> _Read:
         picture, keys, found = wanted.picture, dict.fromkeys(wanted.crops), {}
-        if vae is not None and picture.options.disk_cache:
+        if vae is not None and store.keeps(picture.options):
             source = picture.source.fingerprint()
             keys = {crop: _key(picture, source, crop, vae) for crop in keys}
-            found = {crop: entry for crop, key in keys.items() if (entry := cache.find(key)) is not None}
+            found = {crop: entry for crop, key in keys.items() if (entry := store.find(key)) is not None}
         if len(found) == len(keys):
             return _Read(picture, keys, found)
         return _Read(picture, keys, found, *picture.read())
 
     for each in ahead(read, pictures, _READERS, _AHEAD):
-        yield {crop: each.found.get(crop) or _made(each, crop, encoders, cache) for crop in each.keys}
+        yield {crop: each.found.get(crop) or _made(each, crop, encoders, store) for crop in each.keys}
 
 
 def _key(picture: Picture, source: str, crop: Crop, vae: str) -> dict:
@@ -136,15 +155,11 @@ def _key(picture: Picture, source: str, crop: Crop, vae: str) -> dict:
     }  # fmt: skip
 
 
-def _made(read: _Read, crop: Crop, encoders: Encoders, cache: DiskCache | None) -> Entry:
-    tensors = {"latent": encoders.image(read.picture.cut(read.pixels, crop)).detach().float().cpu()}
+def _made(read: _Read, crop: Crop, encoders: Encoders, store: _Store) -> Entry:
+    tensors = {"latent": encoders.image(read.picture.cut(read.pixels, crop))}
     if read.mask is not None:
         tensors["mask"] = latent_mask(read.picture.cut(read.mask, crop))
-    return _kept(cache, read.keys[crop], tensors)
-
-
-def _kept(cache: DiskCache | None, key: dict | None, tensors: Mapping[str, Tensor]) -> Entry:
-    return MemoryEntry(tensors) if cache is None or key is None else cache.add(key, tensors)
+    return store.add(read.keys[crop], tensors)
 
 
 def _encoded(

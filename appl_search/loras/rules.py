@@ -106,7 +106,7 @@ class BlockRules:
 
         Blocks that shared a rate with one of those go on without it. Raises ValueError as :meth:`parse` does.
         """
-        before, said, parts = self, {}, _parts(text)
+        before, said, parts = self, {}, rules_in(text)
         if parts and (preset := PRESETS.get(parts[0].lower())) is not None:
             before, parts = BlockRules.parse(preset(self.architecture), self.architecture), parts[1:]
         for part in parts:
@@ -188,7 +188,7 @@ def by_lora(text: str, names: Sequence[str]) -> list[str]:
     return ["\n".join(each) for each in lines]
 
 
-def _parts(text: str) -> list[str]:
+def rules_in(text: str) -> list[str]:
     """The rules of a text, each as it is written."""
     return [part for part in map(str.strip, re.split(r"[;\n]", text)) if part]
 

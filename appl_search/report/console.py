@@ -59,6 +59,8 @@ class SearchConsole(ConsoleProgress):
             print(f"\n{weights.name}:", *table(weights, rules), sep="\n")
         if result.verdict is not None:
             print(f"\n{result.verdict.text}", *comparison_table(result.comparison), sep="\n")
+        if result.findings:
+            print("", *(finding.text for finding in result.findings), sep="\n")
         for note in result.notes:
             print(f"\n{note}")
 

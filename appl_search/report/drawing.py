@@ -46,10 +46,12 @@ def new_figure(theme: Theme, width: float, height: float) -> Figure:
     return figure
 
 
-def block_columns(rows: Sequence[Axes], theme: Theme, architecture: Architecture, present: Sequence[Sequence[bool]]) -> np.ndarray:
+def block_columns(
+    rows: Sequence[Axes], theme: Theme, architecture: Architecture, present: Sequence[Sequence[bool]], notes: Sequence[str] = ()
+) -> np.ndarray:
     """Makes each row's x axis one of blocks, named below the last; ``present``: for each row, the blocks that its LoRA has.
 
-    The others are grey columns. Returns where each block's bar stands, with a gap between sections.
+    The others are grey columns. ``notes``: what else the colours say. Returns where each block's bar stands, with a gap between sections.
     """
     places = np.array([block * COLUMN + number * GAP for number, section in enumerate(architecture.sections) for block in section.blocks])
     for axes, there in zip(rows, present):
@@ -64,7 +66,8 @@ def block_columns(rows: Sequence[Axes], theme: Theme, architecture: Architecture
         place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "annotation_clip": False}
         rows[-1].annotate(section.name, (ends.mean(), 0), (0, below), color=theme.text, fontsize=SMALL, weight="bold", ha="center", va="top", **place)
     if not all(map(all, present)):
-        note(rows[0], theme, "grey: not in this LoRA")
+        notes = ["grey: not in this LoRA", *notes]
+    note(rows[0], theme, "; ".join(notes))
     return places
 
 

@@ -13,11 +13,13 @@ import torch
 from PIL import Image
 
 from ..comparing.comparison import Comparison
+from ..exploring.exploration import Exploration
 from ..loras.rules import BlockRules
 from ..searching.result import SearchResult
 from ..weights.block_weights import BlockWeights
 from ..weights.formats import FORMATS, write
-from .figures import draw, figures_of
+from .explored import HEAD, explored_words, grid, heading, rows
+from .figures import draw, figures_of, height_of
 
 #: What a browser may load and run for the page: nothing from elsewhere, and no script at all.
 CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -35,8 +37,15 @@ code { font-size: 0.85rem; overflow-wrap: anywhere; white-space: pre-wrap; }
 """
 
 
-def html_report(result: SearchResult, pictures: Mapping[str, Sequence[Image.Image]], versions: Mapping[str, str]) -> str:
+def html_report(
+    result: SearchResult,
+    pictures: Mapping[str, Sequence[Image.Image]],
+    versions: Mapping[str, str],
+    exploration: Exploration | None = None,
+) -> str:
     """The whole page. ``pictures``: by caption, for instance before and after; ``versions``: of the programs around it.
+
+    ``exploration``: of the blocks of one of the LoRAs, for a section of its own.
 
     Names of files and everything else that is given are escaped.
     """
@@ -44,12 +53,16 @@ def html_report(result: SearchResult, pictures: Mapping[str, Sequence[Image.Imag
     parts = [f"<h1>Block weights of {escape(names)}</h1>", f"<p>{escape(_how(result))}</p>"]
     if result.verdict is not None:
         parts.append(f"<p><strong>{escape(result.verdict.text)}</strong></p>{_comparison(result.comparison)}")
+    if result.findings:
+        parts.append(f"<h2>Which block does what</h2>{''.join(f'<p>{escape(each.text)}</p>' for each in result.findings)}")
     shown = [_picture(caption, image) for caption, images in pictures.items() for image in images]
     if shown:
         parts.append(f'<h2>Pictures</h2><div class="pictures">{"".join(shown)}</div>')
     parts.append(f'<h2>Figures</h2><div class="figures">{"".join(_figures(result))}</div>')
     for weights, rules in zip(result.block_weights, result.rules):
         parts += [f"<h2>{escape(weights.name)}</h2>", _rates(weights, rules), "<h3>For other programs</h3>", _strings(weights)]
+    if exploration is not None:
+        parts.append(_explored(exploration))
     settings = {**result.settings.to_dict(), "prediction": result.prediction}
     parts += ["<h2>Settings</h2>", _table(settings), "<h2>Versions</h2>", _table({**_versions(), **versions})]
     body = "\n".join(parts)
@@ -80,9 +93,8 @@ def _comparison(comparison: Comparison) -> str:
 def _figures(result: SearchResult) -> list[str]:
     drawn = []
     for name in figures_of(result):
-        height = {"bars": 1.9 * len(result.block_weights) + 0.6, "loss": 3.4, "penalty path": 5.0}[name]
         file = io.StringIO()
-        draw(result, name, "light", 8.6, height).savefig(file, format="svg")
+        draw(result, name, "light", 8.6, height_of(result, name)).savefig(file, format="svg")
         drawn.append(f"<figure>{file.getvalue()[file.getvalue().index('<svg') :]}</figure>")
     return drawn
 
@@ -92,6 +104,17 @@ def _picture(caption: str, image: Image.Image) -> str:
     image.convert("RGB").save(file, format="JPEG", quality=90)
     data = base64.b64encode(file.getvalue()).decode()
     return f'<figure><img src="data:image/jpeg;base64,{data}" alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _explored(exploration: Exploration) -> str:
+    """A section with the grid of pictures, and a table for each kind of them."""
+    parts = [f"<h2>What each block of {escape(exploration.name)} does</h2>", f"<p>{escape(explored_words(exploration))}</p>"]
+    parts.append(_picture(f"Pictures with blocks of {exploration.name} off or alone, and where they differ", grid(exploration)))
+    head = "".join(f"<th>{escape(name)}</th>" for name in HEAD)
+    for kind in exploration.kinds:
+        lines = [f'<th>{escape(name)}</th>{"".join(f"""<td class="number">{escape(number)}</td>""" for number in numbers)}' for name, *numbers in rows(exploration, kind)]
+        parts.append(f"<h3>{escape(heading(exploration, kind))}</h3><table><tr>{head}</tr><tr>{'</tr><tr>'.join(lines)}</tr></table>")
+    return "".join(parts)
 
 
 def _rates(weights: BlockWeights, rules: BlockRules) -> str:

@@ -1,18 +1,20 @@
-"""The search as two functions, for scripts."""
+"""The search, and comparisons without one, as functions for scripts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from ..gradients.draws import Draws
+from ..comparing.comparison import GIVEN, Candidate, Comparison
+from ..gradients.draws import COMPARISON, Draws
 from ..gradients.evaluator import opened
 from ..gradients.task import Models, Task
 from ..images.training_set import TrainingSet
 from ..loras.source import LoraSource
 from ..settings import PreviewSettings, SearchSettings
+from .candidates import Part, compared, losses_of, strengths_of
 from .events import Event
 from .previews import Preview
 from .result import SearchResult
@@ -71,3 +73,31 @@ def evaluate(
     with opened(task) as evaluator:
         draws = Draws(evaluator.shapes, settings.samples, settings.batch_size, settings.seed, levels=settings.levels)
         return torch.cat([torch.stack([evaluator.losses(draw, each) for each in candidates]) for draw in draws], dim=1)
+
+
+def compare(
+    model,
+    clip,
+    vae,
+    loras: Sequence[LoraSource],
+    training_set: TrainingSet,
+    choices: Mapping[str, Sequence[Sequence[float]]],
+    settings: SearchSettings = SearchSettings(),
+) -> Comparison:
+    """Choices of block weights compared on the same draws, with intervals of their differences.
+
+    ``choices``: by name, [LoRAs][blocks] each. The draws are ``settings.comparison`` samples of all pictures. Raises
+    ValueError for no choice, too few samples, and a choice with which the model overflows.
+    """
+    if not choices:
+        raise ValueError("There is nothing to compare. Give at least one choice of block weights.")
+    task = Task(models=Models(model=model, clip=clip, vae=vae), loras=loras, images=training_set, settings=settings)
+    rates = torch.tensor(list(choices.values()), dtype=torch.float64)
+    with opened(task) as evaluator:
+        candidates = [Candidate(name, strengths_of(each, evaluator.rates)) for name, each in zip(choices, rates)]
+        draws = Draws(evaluator.shapes, settings.comparison, settings.batch_size, settings.seed, COMPARISON, settings.levels)
+        losses, examples = losses_of([Part(frozenset(range(len(evaluator.examples))), list(rates))], draws, evaluator.losses)
+        comparison, notes = compared(candidates, losses, torch.tensor(evaluator.examples.items)[examples], GIVEN)
+    if comparison is None or notes:
+        raise ValueError(" ".join(notes))
+    return comparison

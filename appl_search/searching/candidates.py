@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..comparing.comparison import Candidate
+from ..comparing.comparison import Candidate, Comparison, has_interval
 from ..comparing.verdict import strengths_in_words
 from ..gradients.draws import Draw
 from ..gradients.rates import Rates
@@ -52,7 +52,7 @@ def candidates_of(rates: Rates, found: Tensor, single: Sequence[float]) -> list[
     ones, start = rates.penalized.double(), rates.all_rates(rates.start)
     listed = [(Candidate("no LoRA", (0.0,) * loras), torch.zeros_like(start)), (_of_strengths((1.0,) * loras), ones)]
     if not any(torch.equal(start, values) for _, values in listed):
-        listed.append((Candidate("the start", _strengths_of(start, rates)), start))
+        listed.append((Candidate("the start", strengths_of(start, rates)), start))
     best = Candidate(f"the best single {strengths_in_words(single)}", tuple(single))
     return [(Candidate("found"), found), *listed, (best, uniform(single, rates))]
 
@@ -63,11 +63,29 @@ def uniform(strengths: Sequence[float], rates: Rates) -> Tensor:
     return torch.where(rates.parameter_of >= 0, each, rates.constant)
 
 
+def compared(candidates: Sequence[Candidate], losses: Tensor, pictures: Tensor, seen: str) -> tuple[Comparison | None, list[str]]:
+    """The comparison of ``losses`` [c, samples] and notes. ``pictures`` [samples]: which each sample is of.
+
+    Candidates whose loss is not finite are left out; None where the first one's is not, and with too few samples.
+    """
+    if not has_interval(pictures):
+        return None, [f"{len(pictures)} samples are too few to compare anything."]
+    is_finite = losses.isfinite().all(1).tolist()
+    notes = [
+        f"The model overflows with {candidate.name}, so that is not in the comparison."
+        for candidate, good in zip(candidates, is_finite) if not good
+    ]  # fmt: skip
+    if not is_finite[0]:
+        return None, notes
+    kept = [candidate for candidate, good in zip(candidates, is_finite) if good]
+    return Comparison.of(kept, losses[torch.tensor(is_finite)], pictures, seen), notes
+
+
 def _of_strengths(strengths: tuple[float, ...]) -> Candidate:
     return Candidate(strengths_in_words(strengths), strengths)
 
 
-def _strengths_of(values: Tensor, rates: Rates) -> tuple[float, ...] | None:
+def strengths_of(values: Tensor, rates: Rates) -> tuple[float, ...] | None:
     """The one strength of each LoRA, where that is all there is to ``values``."""
     present = [row[there] for row, there in zip(values, rates.penalized)]
     if any(row.numel() and bool((row != row[0]).any()) for row in present):

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..comparing.ablation import THIRD_NAMES
 from ..gradients.batch import Gradients
 from ..gradients.draws import Draw
 from ..gradients.rates import Rates
 from ..settings import SearchSettings
+from .methods.loss_model import LossModel
 from .methods.moments import Moments
 from .methods.quadratic import Quadratic
 
-#: A picture's making from its end to its beginning: details, form, composition.
-THIRDS = 3
+THIRDS = len(THIRD_NAMES)
 
 
 class Groups:
@@ -31,7 +32,7 @@ class Groups:
     def add(self, place: Tensor, batch: Gradients, draw: Draw) -> None:
         """A batch evaluated at the parameters ``place`` [p], with its draw."""
         folds = self._fold_of[draw.indices]
-        thirds = (draw.levels * THIRDS).long().clamp(max=THIRDS - 1)
+        thirds = third_of(draw.levels)
         for number, moments in enumerate(self._without):
             _add(moments, place, batch, folds != number)
         for number, moments in enumerate(self._thirds):
@@ -41,9 +42,9 @@ class Groups:
         """For each fold the model of what the search would know without it; None as long as that is nothing for one."""
         return [moments.quadratic() for moments in self._without] if all(moments.batches for moments in self._without) else None
 
-    def by_thirds(self) -> list[Quadratic | None]:
-        """For each third of the timesteps, from the least noisy one on; None without any sample in it."""
-        return [moments.quadratic() if moments.batches else None for moments in self._thirds]
+    def by_thirds(self) -> list[LossModel | None]:
+        """Of the loss in each third of the timesteps, from the least noisy one on; None where nothing was probed in it."""
+        return [moments.loss_model() for moments in self._thirds]
 
     def state_dict(self) -> dict:
         return {str(number): moments.state_dict() for number, moments in enumerate([*self._without, *self._thirds])}
@@ -51,6 +52,11 @@ class Groups:
     def load_state_dict(self, state: dict) -> None:
         for number, moments in enumerate([*self._without, *self._thirds]):
             moments.load_state_dict(state[str(number)])
+
+
+def third_of(levels: Tensor) -> Tensor:
+    """Which third of the timesteps each level of noise [b] in 0..1 is in, from the least noisy one on."""
+    return (levels * THIRDS).long().clamp(max=THIRDS - 1)
 
 
 def _add(moments: Moments, place: Tensor, batch: Gradients, which: Tensor) -> None:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..comparing.comparison import ENOUGH_PICTURES
 from ..images.training_set import TrainingSet
 from ..settings import SearchSettings
 
@@ -30,6 +31,11 @@ class Split:
     folds: tuple[tuple[int, ...], ...]
     pictures: tuple[int, ...]
     note: str | None = None
+
+    @property
+    def holds_out_enough(self) -> bool:
+        """Whether the pictures held out say what to expect of others."""
+        return len({self.pictures[place] for place in self.held_out}) >= ENOUGH_PICTURES
 
 
 def split(images: TrainingSet, items: Sequence[int], settings: SearchSettings, keeps_all: bool = False) -> Split:

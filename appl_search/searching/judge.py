@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Size, Tensor
 
-from ..comparing.comparison import HELD_OUT, IN_TURN, SEARCHED, Candidate, Comparison, has_interval
+from ..comparing.comparison import HELD_OUT, IN_TURN, SEARCHED, Candidate, Comparison
 from ..gradients.draws import CHOICE, COMPARISON, Draws
 from ..gradients.rates import Rates
 from ..settings import SearchSettings
-from .candidates import Losses, Part, candidates_of, losses_of
+from .candidates import Losses, Part, candidates_of, compared, losses_of
 from .held_out import Split
 from .methods.quadratic import Quadratic
 from .penalty_path import PenaltyPath
@@ -51,29 +51,21 @@ class Judge:
     def comparison(
         self, found: Tensor, single: Sequence[float], penalty: float, without_folds: Sequence[Quadratic]
     ) -> tuple[Comparison | None, list[str]]:
-        """Of what was found [p] and the best ``single`` strengths with the others, on the pictures held out; and notes.
+        """Of what was found [p] and the best ``single`` strengths with the others, on pictures that it has not seen; and notes.
 
-        Without any: on the folds, each with what ``without_folds`` say at ``penalty``. Without these: on the pictures of the search.
-        None where the loss of what was found is not finite, and with too few samples; others whose loss is not finite are left out.
+        These are the pictures held out. Where they are too few to say what to expect of others, each fold of those searched counts
+        too, with what ``without_folds`` say at ``penalty``. Without both: the pictures of the search.
         """
         of_all = candidates_of(self._rates, self._all_rates(found), single)
-        if self._split.held_out:
-            parts, seen = [_part(self._split.held_out, of_all)], HELD_OUT
-        elif without_folds:
-            parts, seen = [self._of_fold(fold, each, penalty) for fold, each in zip(self._split.folds, without_folds)], IN_TURN
-        else:
-            parts, seen = [_part(self._split.searched, of_all)], SEARCHED
+        parts = [_part(self._split.held_out, of_all)] if self._split.held_out else []
+        seen = HELD_OUT if parts else SEARCHED
+        if without_folds and not self._split.holds_out_enough:
+            parts += [self._of_fold(fold, each, penalty) for fold, each in zip(self._split.folds, without_folds)]
+            seen = IN_TURN
+        parts = parts or [_part(self._split.searched, of_all)]
         losses, examples = losses_of(parts, self._draws(COMPARISON, parts), self._losses)
         pictures = torch.tensor(self._split.pictures)[examples]
-        if not has_interval(pictures):
-            return None, [f"{len(pictures)} samples are too few to compare what was found with anything."]
-        is_finite = losses.isfinite().all(1)
-        names = [candidate.name for (candidate, _), good in zip(of_all, is_finite.tolist()) if not good]
-        notes = [f"The model overflows with {name}, so that is not compared with what was found." for name in names]
-        if not is_finite[0]:
-            return None, notes
-        kept = [candidate for (candidate, _), good in zip(of_all, is_finite.tolist()) if good]
-        return Comparison.of(kept, losses[is_finite], pictures, seen), notes
+        return compared([candidate for candidate, _ in of_all], losses, pictures, seen)
 
     def _of_fold(self, fold: Sequence[int], model: Quadratic, penalty: float) -> Part:
         path = PenaltyPath(model, self._rates.parameter_of, self._rates.constant)

@@ -10,7 +10,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..comparing.ablation import Ablation
 from ..comparing.comparison import Comparison
+from ..comparing.findings import Finding, findings
+from ..comparing.likeness import Likeness
 from ..comparing.verdict import Verdict, verdict
 from ..loras.layout import LoraLayout
 from ..loras.rules import BlockRules
@@ -54,7 +57,7 @@ class SearchResult:
     ``samples``: draws used. ``seconds``: of the search alone. ``prediction``: eps, v, edm, x0 or flow.
     ``penalty_path``: of a method with a model of the loss, else None. ``notes``: what else there is to know, in sentences.
     ``comparison``: of what was found with what everybody can have without a search; None where it was not made, and for
-    other penalties than the search's.
+    other penalties than the search's. ``ablation``: what each block does, ``likeness``: which do the same; None as for ``comparison``.
     ``rules``: of each LoRA, which rates were fixed or tied; () for none at all.
     """
 
@@ -68,6 +71,8 @@ class SearchResult:
     notes: tuple[str, ...] = ()
     comparison: Comparison | None = None
     rules: tuple[BlockRules, ...] = ()
+    ablation: Ablation | None = None
+    likeness: Likeness | None = None
 
     def __post_init__(self) -> None:
         if not self.rules:
@@ -87,12 +92,19 @@ class SearchResult:
         if self.penalty_path is None:
             raise ValueError(f"A search by {self.settings.method} has no path of penalties. Use the method gauss-newton.")
         weights = self._weights(self.penalty_path.at(penalty))
-        return replace(self, block_weights=weights, settings=replace(self.settings, penalty=penalty), comparison=None)
+        settings = replace(self.settings, penalty=penalty)
+        return replace(self, block_weights=weights, settings=settings, comparison=None, ablation=None, likeness=None)
 
     @property
     def verdict(self) -> Verdict | None:
         """Whether what was found is better than what everybody can have; None without a comparison."""
         return verdict(self.comparison) if self.comparison is not None else None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What the blocks do, in a few sentences; empty where nothing is known of it."""
+        names, rates = ([getattr(weights, what) for weights in self.block_weights] for what in ("name", "values"))
+        return findings(self.ablation, self.likeness, names, self.block_weights[0].blocks, rates)
 
     def _weights(self, solution: Solution) -> tuple[BlockWeights, ...]:
         layouts = [weights.layout for weights in self.block_weights]
@@ -109,6 +121,8 @@ class SearchResult:
             "prediction": self.prediction,
             "notes": list(self.notes),
             "comparison": self.comparison.to_dict() if self.comparison is not None else None,
+            "ablation": self.ablation.to_dict() if self.ablation is not None else None,
+            "likeness": self.likeness.to_dict() if self.likeness is not None else None,
             "rules": [rules.text() for rules in self.rules],
             "penalty_path": self.penalty_path.to_dict() if self.penalty_path is not None else None,
             "history": {
@@ -144,6 +158,8 @@ class SearchResult:
             notes=fields.texts("notes") if fields.has("notes") else (),
             comparison=Comparison.from_fields(fields.object("comparison")) if fields.has("comparison") else None,
             rules=_rules(fields, weights) if fields.has("rules") else (),
+            ablation=Ablation.from_fields(fields.object("ablation"), shape) if fields.has("ablation") else None,
+            likeness=Likeness.from_fields(fields.object("likeness"), shape) if fields.has("likeness") else None,
         )
 
 

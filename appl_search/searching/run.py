@@ -12,15 +12,17 @@ import torch
 from torch import Tensor
 
 from ..gradients.batch import Gradients
-from ..gradients.check import check_gradient
-from ..gradients.draws import CHECK, SEARCH, SINGLE, VALIDATION, Draw, Draws, RecordedDraws
+from ..gradients.check import check_gradient, heeds_a_negative
+from ..gradients.draws import ABLATION, CHECK, SEARCH, SINGLE, VALIDATION, Draw, Draws, RecordedDraws
 from ..gradients.evaluator import Evaluator, opened
 from ..gradients.task import Task
+from ..images.groups import groups_of
 from . import methods
 from .best_single import best_single
 from .events import Event, SearchDiverged
 from .groups import Groups
 from .held_out import split
+from .insight import Measuring, ablation_by_models, likeness_by_models
 from .judge import Judge
 from .penalty_path import PenaltyPath
 from .previews import Preview, Previewer
@@ -32,6 +34,10 @@ from .validation import best_of
 
 #: How far predictions of the same model may be from each other, as a part of them: on another device, say.
 _SAME_MODEL = 3e-3
+_NO_NEGATIVE = (
+    "A patch on the MODEL lets the negative prompt change what the positive one predicts (as Normalized Attention Guidance does). "
+    "A search has no negative, so what was found is for the model without that."
+)
 _PENALTY_NOT_CHOSEN = (
     "The penalty is {penalty:g}, as given: choosing it takes the method gauss-newton, at least two images, and a comparison."
 )
@@ -83,6 +89,8 @@ class Run(Iterator[Event]):
             raise StopIteration
         if self.task.settings.check_gradient and not self._checked:
             check_gradient(self._evaluator, self._check_draw())
+            if heeds_a_negative(self._evaluator, self._check_draw()):
+                self._evaluator.notes.append(_NO_NEGATIVE)
             self._checked = True
         at = self._rates.all_rates(self._method.parameters)
         self._pictures.at(self._record.samples, at)
@@ -112,7 +120,7 @@ class Run(Iterator[Event]):
 
     def result(self) -> SearchResult:
         """What was found so far."""
-        return self._record.result(self._method.solution())
+        return self._result(self._method.solution())
 
     def finish(self) -> SearchResult:
         """What the search ends with: the method's solution, or a candidate that is better on fresh draws, and how good it is."""
@@ -126,12 +134,17 @@ class Run(Iterator[Event]):
             found = self._best()
             if settings.choose_penalty:
                 notes.append(_PENALTY_NOT_CHOSEN.format(penalty=settings.penalty))
-        result, comparison = replace(self._record.result(found), settings=settings), None
+        result, comparison = replace(self._result(found), settings=settings), None
         if settings.comparison and self.samples:
             comparison, more = judge.comparison(found, self._best_single(), settings.penalty, without_folds)
             notes += more
+        result = replace(result, comparison=comparison, **self._insight(found, notes))
         self._pictures.last(result.samples, self._rates.all_rates(found))
-        return replace(result, comparison=comparison, notes=(*result.notes, *filter(None, notes)))
+        return replace(result, notes=(*result.notes, *filter(None, notes)))
+
+    def _result(self, parameters: Tensor) -> SearchResult:
+        result = self._record.result(parameters)
+        return replace(result, notes=(*result.notes, *self._evaluator.notes))
 
     def state_dict(self) -> dict:
         """Plain tensors and numbers, from which another run of the same task goes on. Between two steps only."""
@@ -162,7 +175,7 @@ class Run(Iterator[Event]):
     @property
     def _needs_folds(self) -> bool:
         settings = self.task.settings
-        return settings.comparison > 0 and (settings.choose_penalty or not self._split.held_out)
+        return settings.comparison > 0 and (settings.choose_penalty or not self._split.holds_out_enough)
 
     def _judge(self) -> Judge:
         settings = self.task.settings
@@ -176,6 +189,18 @@ class Run(Iterator[Event]):
             samples=min(settings.comparison, self.samples),
         )
 
+    def _insight(self, found: Tensor, notes: list[str | None]) -> dict:
+        """What the blocks do at what was found [p]: measured where the settings ask for it, else by the models of the loss."""
+        settings, thirds = self.task.settings, self._groups.by_thirds() if self._groups is not None else ()
+        pictures = self._split.pictures
+        if settings.ablation and self.samples:
+            draws, groups = self._some_draws(ABLATION, settings.ablation, range(len(pictures))), groups_of(self.task.images)
+            ablation, more = Measuring(self._rates, draws, self._losses, pictures, groups).ablation(self._record.all_rates(found))
+            notes += more
+        else:
+            ablation = ablation_by_models(self._rates, thirds, found, self.samples, len({pictures[one] for one in self._split.searched}))
+        return {"ablation": ablation, "likeness": likeness_by_models(self._rates, thirds, found)}
+
     def _best_single(self) -> Sequence[float]:
         """The best single strength of each LoRA, by the method's model or else by some more samples."""
         model, settings = self._method.model(), self.task.settings
@@ -187,10 +212,11 @@ class Run(Iterator[Event]):
             lambda draw, parameters, probes: self._gradients(draw, self._rates.all_rates(parameters), probes),
         )  # fmt: skip
 
-    def _some_draws(self, purpose: str, samples: int) -> Draws:
-        """Of the pictures that are searched."""
+    def _some_draws(self, purpose: str, samples: int, examples: Sequence[int] | None = None) -> Draws:
+        """Of these examples; of those that are searched, unless given."""
         settings, shapes = self.task.settings, self._evaluator.shapes
-        return Draws(shapes, samples, settings.batch_size, settings.seed, purpose, settings.levels, self._split.searched)
+        examples = self._split.searched if examples is None else examples
+        return Draws(shapes, samples, settings.batch_size, settings.seed, purpose, settings.levels, examples)
 
     def _check_draw(self) -> Draw:
         """One picture with as much noise as half of the samples have, which no step sees."""

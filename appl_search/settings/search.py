@@ -113,6 +113,13 @@ class SearchSettings:
         "single strengths; at most as many as the search used. 0: no comparison.",
         group=ADVANCED, minimum=0, added_later=True, widget={"max": 100_000},
     )  # fmt: skip
+    ablation: int = setting(
+        0,
+        help="Fresh samples on which the loss is measured with each block at 0 and at 1: which block does what, also by groups of "
+        "images. Each sample takes the time of some 12 samples of the search for a LoRA of 20 blocks. 0: from what the search "
+        "knows anyway (gauss-newton only).",
+        group=ADVANCED, minimum=0, added_later=True, widget={"max": 100_000},
+    )  # fmt: skip
     check_gradient: bool = setting(
         True,
         help="Before the first step, compare the gradient with finite differences, for the time of some four samples: a "

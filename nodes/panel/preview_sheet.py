@@ -7,20 +7,17 @@ from pathlib import Path
 
 import folder_paths
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ...appl_search.host import pictures
+from ...appl_search.report.sheet import CAPTION, COLUMNS, GAP, sheet
 from ...appl_search.searching.previews import Preview
 from ..support.common import Json, as_pictures, log
 from ..support.files import result_folder, write_new, write_whole
 
-COLUMNS = 4
-CELL = 256  # pixels of a picture's longer side on the sheet
-GAP = 8
-CAPTION = 40
-_CAPTION_COLOUR = (128, 128, 128, 255)  # to be read on dark and on light
 _DESCRIPTION = "Description"  # a keyword of the PNG specification
+_ABOUT = "Preview pictures: "
 
 
 class PreviewSheet:
@@ -65,8 +62,8 @@ class PreviewSheet:
         ]
         captions = [_caption(preview) for preview in self._previews]
         about = PngInfo()
-        about.add_itxt(_DESCRIPTION, f"Preview pictures: {', '.join(captions)}")
-        _sheet(as_pictures(shown), captions).save(path, "PNG", pnginfo=about)
+        about.add_itxt(_DESCRIPTION, _ABOUT + ", ".join(captions))
+        sheet(as_pictures(shown), captions).save(path, "PNG", pnginfo=about)
 
 
 def sheet_path(file: str) -> Path:
@@ -76,7 +73,7 @@ def sheet_path(file: str) -> Path:
 
 
 def sheet_at(path: Path, kind: str, folder: Path) -> Json | None:
-    """Where the page gets a sheet from ComfyUI, and its size; None when there is none.
+    """Where the page gets a sheet from ComfyUI, and where its first and last picture are on it; None when there is none.
 
     ``kind``: what ComfyUI calls ``folder``, "output" or "temp".
     """
@@ -84,14 +81,14 @@ def sheet_at(path: Path, kind: str, folder: Path) -> Json | None:
         return None
     try:
         with Image.open(path) as image:
-            width, height = image.size
-            text = image.info.get(_DESCRIPTION, "")
+            size, captions = image.size, _captions(image)
     except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for a damaged file
         log.warning("The preview pictures %s cannot be read: %s", path, error)
         return None
     subfolder = path.parent.resolve().relative_to(folder.resolve()).as_posix()
     where = {"filename": path.name, "subfolder": "" if subfolder == "." else subfolder, "type": kind}
-    return {**where, "width": width, "height": height, "text": str(text)}
+    first, last = (_place(number, captions, size) if captions else None for number in (0, len(captions) - 1))
+    return {**where, "width": size[0], "height": size[1], "before": first, "after": last if len(captions) > 1 else None}
 
 
 def saved_sheet(file: str) -> Json | None:
@@ -99,24 +96,33 @@ def saved_sheet(file: str) -> Json | None:
     return sheet_at(sheet_path(file), "output", Path(folder_paths.get_output_directory()))
 
 
+def before_and_after(file: str) -> dict[str, Image.Image]:
+    """The first and the last picture of a saved search, as far as there are any."""
+    saved = saved_sheet(file)
+    if saved is None:
+        return {}
+    with Image.open(sheet_path(file)) as image:
+        return {name: image.crop(_box(saved[name])) for name in ("before", "after") if saved[name] is not None}
+
+
+def _captions(image: Image.Image) -> list[str]:
+    """What the pictures of a sheet are."""
+    text = str(image.info.get(_DESCRIPTION, ""))
+    return text.removeprefix(_ABOUT).split(", ") if text.startswith(_ABOUT) else []
+
+
+def _place(number: int, captions: Sequence[str], size: tuple[int, int]) -> Json:
+    """Where a picture is on a sheet of this size, in pixels, and what it is."""
+    row, column = divmod(number, COLUMNS)
+    width, height = (size[0] + GAP) // COLUMNS - GAP, size[1] // -(-len(captions) // COLUMNS) - CAPTION
+    return {"x": column * (width + GAP), "y": row * (height + CAPTION), "width": width, "height": height, "text": captions[number]}
+
+
+def _box(place: Json) -> tuple[int, int, int, int]:
+    return place["x"], place["y"], place["x"] + place["width"], place["y"] + place["height"]
+
+
 def _caption(preview: Preview) -> str:
     if preview.is_last:
         return "found"
     return f"{preview.samples} samples" if preview.samples else "start"
-
-
-def _sheet(images: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
-    """One image of all pictures in rows, each with its caption below, on a transparent ground."""
-    width, height = images[-1].size
-    scale = CELL / max(width, height)
-    cell = (round(width * scale), round(height * scale))
-    rows = -(-len(images) // COLUMNS)
-    sheet = Image.new("RGBA", (COLUMNS * (cell[0] + GAP) - GAP, rows * (cell[1] + CAPTION)))
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=CAPTION * 0.7)
-    for number, (image, caption) in enumerate(zip(images, captions)):
-        row, column = divmod(number, COLUMNS)
-        left, top = column * (cell[0] + GAP), row * (cell[1] + CAPTION)
-        sheet.paste(image.resize(cell, Image.Resampling.LANCZOS), (left, top))
-        draw.text((left + cell[0] / 2, top + cell[1] + CAPTION / 2), caption, _CAPTION_COLOUR, font, "mm")
-    return sheet

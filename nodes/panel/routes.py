@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,8 @@ from urllib.parse import urlsplit
 from ...appl_search.weights.fields import Fields, read_json
 from ..support.common import log
 from ..support.files import inside, load_result, report_folder, result_folder
-from . import running_search
+from . import handing_out, running_search
+from . import pins as panel_pins
 from . import state as panel_state
 from .preview_sheet import saved_sheet
 
@@ -39,6 +41,8 @@ def register() -> None:
         ("GET", "/appl_search/report", report),
         ("GET", r"/appl_search/web/{file:(panel|lib|words)/\w+\.(mjs|json)}", web_file),
         ("POST", "/appl_search/strings", strings),
+        ("POST", "/appl_search/bake", bake),
+        ("POST", "/appl_search/pins", pins),
     ):
         server.routes.route("*", path)(_guarded(method, handler))
 
@@ -61,13 +65,19 @@ async def state(request: Any) -> Any:
 
 
 async def report(request: Any) -> Any:
-    """?file=...: a saved report, as a page; ComfyUI's own /view would download it.
+    """A report as a page; ComfyUI's own /view would download it. ?file=...: one that was saved; ?result=...&penalty=...: of a
+    saved result.
 
     The policy is also in the report itself: some settings of ComfyUI put another one in place of this header.
     """
-    path = inside(report_folder(), request.query.get("file", ""), ".html")
+    from aiohttp import web
+
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
-    return _file(path, {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"})
+    headers = {"Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"}
+    if "result" not in request.query:
+        return _file(inside(report_folder(), request.query.get("file", ""), ".html"), headers)
+    text = await asyncio.to_thread(handing_out.report, request.query["result"], request.query.get("penalty"))
+    return web.Response(text=text, headers={**headers, "Cache-Control": "no-store"}, content_type="text/html", charset="utf-8")
 
 
 async def web_file(request: Any) -> Any:
@@ -86,6 +96,16 @@ async def strings(request: Any) -> Any:
     return _json(panel_state.strings_of((await _body(request)).objects("loras")))
 
 
+async def bake(request: Any) -> Any:
+    """See :func:`nodes.panel.handing_out.bake`."""
+    return _json(await asyncio.to_thread(handing_out.bake, await _body(request)))
+
+
+async def pins(request: Any) -> Any:
+    """See :func:`nodes.panel.pins.pins`."""
+    return _json(panel_pins.pins(await _body(request)))
+
+
 def _guarded(method: str, handler: Handler) -> Handler:
     """A handler for any request: with another method, of a foreign page, or that asks for what there is not, it gets an error."""
 
@@ -96,7 +116,7 @@ def _guarded(method: str, handler: Handler) -> Handler:
             return _json({"error": "A page of another site may not ask here."}, 403)
         try:
             return await handler(request)
-        except (ValueError, OSError, ArithmeticError) as error:
+        except (ValueError, OSError, ArithmeticError, ImportError) as error:
             return _json({"error": str(error)[:1000]}, 400)
         except RuntimeError as error:  # of torch, on numbers that no search has written
             log.warning("%s: %s", request.path, error)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from ...appl_search import BlockWeights, SearchResult
 from ...appl_search.architectures import Architecture
+from ...appl_search.comparing.comparison import Candidate, Comparison
+from ...appl_search.comparing.verdict import PICTURES, SENTENCES, Verdict
 from ...appl_search.loras.layout import LoraLayout
 from ...appl_search.loras.rules import BlockRules, Fixed, SameAs
 from ...appl_search.report.curves import running_mean
@@ -91,13 +93,28 @@ def verdict(result: SearchResult) -> Json | None:
     return {
         "text": said.text,
         "kind": said.kind,
-        "words": {"key": said.kind, "values": dict(said.values)},
+        "words": _said_in_parts(said, comparison),
         "rows": [
-            {"name": each.name, "loss": significant(loss), "change": significant(above / found), "error": significant(error / found)}
+            {"name": each.name, "words": _name_in_parts(each), "loss": significant(loss), "change": significant(above / found), "error": significant(error / found)}
             for each, loss, above, error in rows
         ],
         "use_instead": {"strengths": rates(said.instead.strengths)} if said.instead and said.instead.strengths else None,
     }
+
+
+def _said_in_parts(said: Verdict, comparison: Comparison) -> Json:
+    """A verdict as the page translates it: English texts by the names of their places."""
+    other = next(each for each in comparison.candidates if each.name == said.values["other"])
+    where = {"key": PICTURES[said.values["where"]], "values": {"pictures": said.values["pictures"]}}
+    return {"key": SENTENCES[said.kind], "values": {**said.values, "other": _name_in_parts(other), "where": where}}
+
+
+def _name_in_parts(candidate: Candidate) -> Json:
+    """A candidate's name without the numbers in it."""
+    numbers = ", ".join(f"{strength:.2f}" for strength in candidate.strengths or ())
+    if not numbers or not candidate.name.endswith(numbers):
+        return {"key": candidate.name}
+    return {"key": f"{candidate.name.removesuffix(numbers)}{{strengths}}", "values": {"strengths": numbers}}
 
 
 def blocks(architecture: Architecture) -> Json:

@@ -14,7 +14,8 @@ def summary(result: SearchResult) -> str:
     steps = len(result.history.loss)
     head = f"{settings.method}: {result.samples} samples in {steps} steps and {result.seconds:.0f} s, penalty {settings.penalty:g}, seed {settings.seed}"
     verdict = [result.verdict.text] if result.verdict is not None else []
-    return "\n\n".join([head, *verdict, *map(_paragraph, result.block_weights, result.rules), *result.notes])
+    findings = ["\n".join(finding.text for finding in result.findings)] if result.findings else []
+    return "\n\n".join([head, *verdict, *findings, *map(_paragraph, result.block_weights, result.rules), *result.notes])
 
 
 def table(weights: BlockWeights) -> list[list]:

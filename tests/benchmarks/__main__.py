@@ -15,15 +15,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
 from appl_search.host.embedded import prepare  # noqa: E402
 
 prepare()
 
+import many_pictures  # noqa: E402
 import models  # noqa: E402
 import quality  # noqa: E402
 import step_cost  # noqa: E402
 import torch  # noqa: E402
+import verdicts  # noqa: E402
 
 from appl_search.demo import ASSETS  # noqa: E402
 
@@ -38,15 +41,21 @@ BUDGETS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench")
-    parser.add_argument("--only", choices=["cost", "quality"], help="one half")
+    parser.add_argument("--only", choices=["cost", "quality", "verdicts", "pictures"], help="one part")
+    parser.add_argument("--pictures", type=int, default=1000, help="how many are made for the last part (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="few repeats and seeds: shows that it works, measures nothing")
     parser.add_argument("--output", type=Path, default=Path("benchmarks"), help="folder to write to (%(default)s)")
     options = parser.parse_args()
     report = {"machine": _machine()}
-    if options.only != "quality":
+    if options.only in (None, "cost"):
         report["cost"] = [asdict(row) for row in _costs(options.quick)]
-    if options.only != "cost":
+    if options.only in (None, "quality"):
         report["quality"] = [_quality_row(row) for row in _qualities(options.quick, options.output / "world")]
+    if options.only in (None, "verdicts"):
+        report["verdicts"] = [asdict(row) for row in verdicts.measure(2 if options.quick else 100)]
+    if options.only in (None, "pictures"):
+        count = 20 if options.quick else options.pictures
+        report["pictures"] = [asdict(row) for row in many_pictures.measure(count, options.output / "pictures")]
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "benchmarks.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     text = markdown(report)
@@ -113,7 +122,40 @@ def markdown(report: dict) -> str:
         for row in report["quality"]:
             if row["coverage"] is not None:
                 lines += [f"{row['task']}: 90% intervals of {row['method']} contain the true rate in {row['coverage']:.0%} of cases.", ""]
+    if "verdicts" in report:
+        lines += [
+            "## Verdicts", "",
+            "How often a search's verdict on what it found is right, in worlds whose best rates are known. With one picture it is right as long",
+            "as it claims nothing for other pictures.", "",
+            "| best are | pictures | verdicts | right |",
+            "| --- | --- | --- | --- |",
+        ]  # fmt: skip
+        for row in report["verdicts"]:
+            given = ", ".join(f"{kind} {count}" for kind, count in sorted(row["verdicts"].items()))
+            lines.append(f"| {row['best']} | {row['pictures']} | {given} | {row['right']:.0%} |")
+        lines.append("")
+    if "pictures" in report:
+        lines += _of_pictures(report["pictures"])
     return "\n".join(lines)
+
+
+def _of_pictures(rows: list[dict]) -> list[str]:
+    one, *rows = rows
+    lines = [
+        "## Many pictures", "",
+        "Pictures of 1024 x 1024 pixels with captions of their own, in SDXL's sizes. `until the first step`: to look at all files, and",
+        "to encode them; `reading`, `encoding`: what these would take one after the other, by one thread each. `memory`: most until",
+        "then, beside what a search on one picture takes. `sample`: to get a sample's latent and conditioning. `encoded`: pictures",
+        "and captions.", "",
+        "| kept | pictures | looking, s | encoding them, s | of the processor, s | reading | encoding | memory, GB | sample, ms | encoded |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    names = {"memory": "in memory", "disk": "on disk, the first time", "kept before": "on disk, later"}
+    for row in rows:
+        times = " | ".join(f"{row[key]:.1f}" for key in ("looking", "opening", "processor", "reading", "encoding"))
+        memory = max(row["peak"] - one["peak"], 0) / 1e9
+        lines.append(f"| {names[row['case']]} | {row['pictures']} | {times} | {memory:.2f} | {1000 * row['sample']:.2f} | {row['encoded']} |")
+    return [*lines, ""]
 
 
 if __name__ == "__main__":

@@ -111,9 +111,9 @@ def test_options_come_from_a_file_and_the_command_line_counts_more(tmp_path):
 
 
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(tmp_path, capsys):
-    assert shell.search(tmp_path / "new", "--dry-run", short=["--samples", 100, "--batch-size", 2]) == 0
+    assert shell.search(tmp_path / "new", "--dry-run", "--rules", "IN = 0", short=["--samples", 100, "--batch-size", 2]) == 0
     out = capsys.readouterr().out
-    assert "10" in out and "in at most 50 steps of 2" in out and "GiB" in out and "s for a step" in out
+    assert "LoRAs: style (IN = 0)" in out and "10" in out and "in at most 50 steps of 2" in out and "GiB" in out and "s for a step" in out
     assert not (tmp_path / "new").exists()
 
 

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.end_to_end.comfy_server import ComfyServer
 
@@ -89,6 +90,7 @@ class ComfyPage:
             if other != self.page:
                 other.close()
         self.page.bring_to_front()  # browsers draw no other
+        self.js("localStorage.removeItem('appl_search.expert')")
         settings = SETTINGS if not self.has_nodes2() else {**SETTINGS, VUE_NODES: self.renderer == "nodes2"}
         changed = [name for name, value in settings.items() if self.setting(name) != value]
         for name in changed:
@@ -189,11 +191,12 @@ class ComfyPage:
         self.js("app.queuePrompt(0)")
 
     def status(self, panel: int = 0) -> str:
-        """A panel's first line."""
-        return self.page.locator(PANEL).nth(panel).locator("[role=status]").inner_text()
+        """A panel's first line, and the numbers beside its expert figures."""
+        parts = self.page.locator(PANEL).nth(panel).locator("[role=status], .appl-search-numbers").all_text_contents()
+        return " · ".join(filter(None, parts))
 
     def wait_for_status(self, *parts: str, seconds: float = PATIENCE, panel: int = 0) -> str:
-        """Waits until a panel's first line holds all of these."""
+        """Waits until a panel's :meth:`status` holds all of these."""
         deadline = time.monotonic() + seconds
         while not all(part in (found := self.status(panel)) for part in parts):
             if time.monotonic() > deadline:
@@ -243,6 +246,27 @@ class ComfyPage:
         self.page.wait_for_function("[...document.images].every((image) => image.complete)")
         self.settle()  # nodes find their sizes
         self.settle()
+
+    def heard_of(self, state: dict[str, Any]) -> None:
+        """The page takes this for the end of a search of its search node, as it takes those of the server."""
+        self.js(
+            """app.api.dispatchEvent(new CustomEvent('executed', { detail: {
+                node: String(node.id), display_node: String(node.id), prompt_id: 'heard', output: { appl_search: [argument] },
+            } })) && null""",
+            state,
+        )
+        self.settle()
+
+    def state(self, comfy: ComfyServer) -> dict[str, Any]:
+        """The search that the search node shows, as the server sends it."""
+        return comfy.get_json(f"/appl_search/state?{urlencode({'file': self.js('node.properties.appl_search_result')})}")
+
+    def unfold(self, panel: int = 0) -> None:
+        """Opens a panel's figures for experts."""
+        figures = self.page.locator(PANEL).nth(panel).locator("details")
+        if figures.get_attribute("open") is None:
+            figures.locator("summary").click()
+            self.settle()
 
     def button(self, name: str) -> Any:
         return self.page.locator(PANEL).get_by_role("button", name=name, exact=True)

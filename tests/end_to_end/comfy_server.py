@@ -134,6 +134,11 @@ class ComfyServer:
     def output_folder(self) -> Path:
         return self.base / "output"
 
+    @property
+    def version(self) -> str:
+        """Of the ComfyUI that runs."""
+        return self.get_json("/system_stats")["system"]["comfyui_version"]
+
     def start(self, timeout: float = 300.0) -> None:
         """Starts it and returns when it answers /object_info."""
         for name in OWN_FOLDERS:

@@ -80,7 +80,10 @@ def units_run(comfy_install: ComfyInstall, tmp_path_factory: pytest.TempPathFact
 def comfy(comfy_install: ComfyInstall, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     """A running server with this pack, and with those other packs that the environment names."""
     more = {name: Path(os.environ[variable]) for name, variable in OTHER_PACKS.items() if os.environ.get(variable)}
-    with ComfyServer(comfy_install, tmp_path_factory.mktemp("comfy"), more) as server:
+    server = ComfyServer(comfy_install, tmp_path_factory.mktemp("comfy"), more)
+    # Where the note of the example `dataset` says.
+    shutil.copytree(demo.ASSETS / "images" / "styled_train", server.base / "input" / "appl_search_demo")
+    with server:
         yield server
 
 

@@ -89,19 +89,6 @@ def of_a_saved_result(file: str) -> Workflow:
     return workflow
 
 
-def of_a_look() -> Workflow:
-    """No search: a look at a LoRA of the demo."""
-    workflow: Workflow = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "version": 0.4}
-    checkpoint = _add(workflow, "ApplSearchTinySDXL", (0, 0), (320, 146), [])
-    look = _add(workflow, "ApplSearchLook", (400, 0), (640, 640), ["[demo] character", "dark", 800, 320])
-    checkpoint["outputs"] = [{"name": name, "type": name.upper(), "links": []} for name in ("model", "clip")]
-    look["inputs"] = [{"name": name, "type": name.upper(), "link": None} for name in ("model", "clip")]
-    look["outputs"] = [{"name": name, "type": kind, "links": []} for name, kind in (("table", "STRING"), ("image", "IMAGE"))]
-    for output, name in enumerate(("model", "clip")):
-        _connect(workflow, checkpoint, output, look, name)
-    return workflow
-
-
 def of_nodes_in_no_example(folder: str) -> Workflow:
     """Those for training images of a folder in input/, and for noise and loss; they are not run."""
     workflow: Workflow = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "version": 0.4}
@@ -131,9 +118,7 @@ def of_nodes_to_choose_with(preset: str) -> Workflow:
     types = {"block_weights": "BLOCK_WEIGHTS", "model": "MODEL", "clip": "CLIP", "prev_hooks": "HOOKS"}
     hooks["inputs"] = [{"name": name, "type": kind, "link": None} for name, kind in types.items()]
     hooks["outputs"] = [{"name": "hooks", "type": "HOOKS", "links": []}]
-    _add(workflow, "ApplSearchSavePreset", (0, 300), (340, 260), ["zibby:0,0.528,0.53,0.51,0.25,0.49,0.62,1,0,0,0.8,1", "", "user folder", False])
-    string = _add(workflow, "ApplSearchLoadPreset", (420, 300), (320, 120), [preset])
-    string["outputs"] = [{"name": "string", "type": "STRING", "links": []}]
+    _add_presets(workflow, preset)
     stack = _add(workflow, "ApplSearchToStack", (800, 0), (300, 100), [])
     stack["inputs"] = [{"name": name, "type": name.upper(), "link": None} for name in ("block_weights", "lora_stack")]
     stack["outputs"] = [{"name": "lora_stack", "type": "LORA_STACK", "links": []}]
@@ -142,6 +127,19 @@ def of_nodes_to_choose_with(preset: str) -> Workflow:
     loader["inputs"] = [{"name": name, "type": kind, "link": None} for name, kind in types.items()]
     loader["outputs"] = [{"name": name, "type": name.upper(), "links": []} for name in ("model", "clip")]
     return workflow
+
+
+def of_presets(preset: str) -> Workflow:
+    """One that is loaded, and one that is saved beside it."""
+    workflow: Workflow = {"last_node_id": 0, "last_link_id": 0, "nodes": [], "links": [], "groups": [], "version": 0.4}
+    _add_presets(workflow, preset)
+    return workflow
+
+
+def _add_presets(workflow: Workflow, preset: str) -> None:
+    _add(workflow, "ApplSearchSavePreset", (0, 300), (340, 300), ["zibby:0,0.528,0.53,0.51,0.25,0.49,0.62,1,0,0,0.8,1", "", "user folder", True])
+    string = _add(workflow, "ApplSearchLoadPreset", (420, 300), (320, 160), [preset])
+    string["outputs"] = [{"name": "string", "type": "STRING", "links": []}]
 
 
 def _beside(node: dict[str, Any], x: int) -> tuple[int, int]:

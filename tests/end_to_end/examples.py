@@ -13,7 +13,7 @@ from tests.pack import PREFIX
 
 FOLDER = PACK / "example_workflows"
 #: Node types, the index of a widget's value, and the most that it may be in a short run.
-LESS = (("ApplSearchRun", 1, 48), ("ApplSearchPreviews", 5, 6), ("KSampler", 2, 8))
+LESS = (("ApplSearchRun", 1, 48), ("ApplSearchPreviews", 5, 6), ("KSampler", 2, 8), ("ApplSearchBlockExplorer", 9, 4))
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
@@ -33,10 +33,17 @@ def short_example(name: str) -> dict[str, Any]:
 
 
 def definitions_for(workflow: dict[str, Any], comfy: ComfyServer) -> dict[str, Any]:
-    """The server's; skips where the workflow uses another pack's nodes that it does not have."""
+    """The server's; skips where the workflow needs a newer ComfyUI, or another pack's nodes that it does not have."""
+    needed, there = workflow["extra"].get("needs_comfyui", "0"), comfy.version
+    if _numbers(there) < _numbers(needed):
+        pytest.skip(f"This is ComfyUI {there}; the workflow needs {needed}.")
     definitions = comfy.get_json("/object_info")
     unknown = {node["type"] for node in workflow["nodes"]} - set(definitions) - set(PAGE_ONLY)
     assert not [name for name in unknown if name.startswith(PREFIX)]
     if unknown:
         pytest.skip(f"This ComfyUI has no {', '.join(sorted(unknown))}: another pack's nodes.")
     return definitions
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())

@@ -17,13 +17,15 @@ def overlapping(comfy: ComfyPage) -> list[list[str]]:
     )
 
 
-def pixels(comfy: ComfyPage, top: float, bottom: float) -> int:
-    """How many pixels of the chart, between two shares of its height, have a colour of the data."""
+BARS, LOSS = ".appl-search-bars", ".appl-search-loss"  # figures of the panel
+
+
+def pixels(comfy: ComfyPage, figure: str) -> int:
+    """How many pixels of a figure have a colour of the data."""
     return comfy.js(
         """(() => {
-            const canvas = document.querySelector('.appl-search canvas');
-            const [from, to] = argument.map((share) => Math.round(share * canvas.height));
-            const { data } = canvas.getContext('2d').getImageData(0, from, canvas.width, to - from);
+            const canvas = document.querySelector(`${argument} canvas`);
+            const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
             let found = 0;
             for (let i = 0; i < data.length; i += 4) {
                 const [red, green, blue, alpha] = data.subarray(i, i + 4);
@@ -31,7 +33,7 @@ def pixels(comfy: ComfyPage, top: float, bottom: float) -> int:
             }
             return found;
         })()""",
-        [top, bottom],
+        figure,
     )
 
 
@@ -50,13 +52,40 @@ def contrast(comfy: ComfyPage) -> float:
 
 
 def sticking_out(comfy: ComfyPage) -> list[str]:
-    """The parts of the panel that are not inside it."""
+    """The parts of the panel that are not inside it; pictures are cut out of a sheet."""
     return comfy.js(
         """(() => {
             const panel = document.querySelector('.appl-search').getBoundingClientRect();
             return [...document.querySelectorAll('.appl-search *')].filter((one) => {
                 const box = one.getBoundingClientRect();
-                return box.width && (box.right > panel.right + 1 || box.bottom > panel.bottom + 1);
+                return one.checkVisibility() && !one.matches('.appl-search-picture img') && box.width && (box.right > panel.right + 1 || box.bottom > panel.bottom + 1);
             }).map((one) => one.className || one.tagName);
         })()"""
+    )
+
+
+def box_of_the_node(comfy: ComfyPage) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the search node in the window, with its title and whatever hangs below it."""
+    return tuple(
+        comfy.js(
+            """(() => {
+                const drawn = document.querySelector('.appl-search').closest('.lg-node')?.getBoundingClientRect();
+                if (drawn) return [drawn.left, drawn.top, drawn.right, drawn.bottom];
+                const [x, y, width, height] = node.getBounding();
+                const { scale, offset } = app.canvas.ds;
+                const canvas = app.canvas.canvas.getBoundingClientRect();
+                const at = (place, i) => (place + offset[i]) * scale + [canvas.left, canvas.top][i];
+                return [at(x, 0), at(y, 1), at(x + width, 0), at(y + height, 1)];
+            })()"""
+        )
+    )
+
+
+def hidden_below(comfy: ComfyPage) -> list[str]:
+    """The parts of the panel that do not show all that is in them; pictures are cut out of a sheet."""
+    return comfy.js(
+        """[...document.querySelectorAll('.appl-search, .appl-search *')]
+            .filter((one) => one.checkVisibility() && one.clientHeight && !one.matches('textarea, select, .appl-search-picture *'))
+            .filter((one) => one.scrollHeight > one.clientHeight + 1 && getComputedStyle(one).overflowY !== 'visible')
+            .map((one) => one.className || one.tagName)"""
     )

@@ -20,25 +20,25 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 
 def test_preview_pictures_appear_while_it_searches_and_stay(page: ComfyPage, comfy: ComfyServer, seed: int):
-    picture = page.page.locator(f"{PANEL} img")
+    before, after = (page.page.locator(f"{PANEL} img").nth(number) for number in range(2))
     page.load(with_previews(short_demo(seed, samples=64)))
-    assert not picture.is_visible()
+    assert not before.is_visible()
     page.queue()
     page.wait_for_status("Step ")
     page.page.wait_for_function(f"document.querySelector('{PANEL} img').naturalWidth > 0")
-    assert picture.get_attribute("alt").startswith("Preview pictures: start")
-    assert "type=temp" in picture.get_attribute("src")
+    assert before.get_attribute("alt") == "Before: start"
+    assert "type=temp" in before.get_attribute("src")
     page.wait_for_status("samples in")
-    page.page.wait_for_function(f"document.querySelector('{PANEL} img').alt.endsWith('found')")
+    assert (before.get_attribute("alt"), after.get_attribute("alt")) == ("Before: start", "After: found")
     assert sticking_out(page) == []
     with page.page.expect_popup() as popup:
-        picture.click()
-    assert popup.value.evaluate("document.images[0].naturalWidth") == picture.evaluate("(image) => image.naturalWidth")
+        after.click()
+    assert popup.value.evaluate("document.images[0].naturalWidth") == after.evaluate("(image) => image.naturalWidth")
     popup.value.close()
     page.wait_until_kept(page.js("node.properties.appl_search_result"))
     page.reload()
     page.page.wait_for_function(f"document.querySelector('{PANEL} img')?.naturalWidth > 0")
-    assert "type=output" in picture.get_attribute("src")
+    assert "type=output" in after.get_attribute("src")
     assert page.errors == []
 
 
@@ -50,6 +50,7 @@ def test_two_searches_in_one_graph_keep_to_their_own_panels(page: ComfyPage, see
         page.wait_for_string(panel)
     first, second = page.string(0), page.string(1)
     assert first != second
+    page.unfold(panel=1)
     page.page.locator(f"{PANEL} input[type=range]").nth(1).fill("36")
     page.wait_for_string(1, other_than=second)
     assert page.string(0) == first
@@ -83,6 +84,7 @@ def test_a_search_in_a_subgraph_is_seen_inside_it(page: ComfyPage, seed: int):
     page.page.evaluate("app.canvas.setGraph(app.graph.nodes.find((one) => one.subgraph).subgraph)")
     page.wait_for_status(FOUND)
     found = page.wait_for_string()
+    page.unfold()
     page.page.locator(f"{PANEL} input[type=range]").fill("36")
     chosen = page.wait_for_string(other_than=found)
     page.button("Use this").click()

@@ -18,7 +18,7 @@ from tests.end_to_end import camera
 from tests.end_to_end.chromium import ComfyPage
 from tests.end_to_end.comfy_client import ComfyClient, RunFailed
 from tests.end_to_end.comfy_server import ComfyServer
-from tests.end_to_end.demo_graph import of_nodes_to_choose_with
+from tests.end_to_end.demo_graph import of_nodes_to_choose_with, of_presets
 from tests.nodes.results import result_for
 
 PATIENCE = 300.0
@@ -197,6 +197,17 @@ def test_inspires_own_loader_applies_a_preset_by_its_name_as_block_weights_are_a
     by_name, applied, plain = (np.asarray(picture).astype(int) for picture in (by_name, applied, plain))
     assert np.abs(applied - plain).mean() > 5
     assert np.abs(by_name - applied).max() <= 2
+
+
+def test_the_page_shows_what_was_saved_and_loaded(page: ComfyPage, comfy: ComfyServer, saved_preset: tuple[str, str]):
+    page.js("app.refreshComboInNodes()")  # the list of presets
+    page.load_without_search(of_presets(saved_preset[0]))
+    page.run_to_end(comfy, PATIENCE)
+    said = page.page.locator(".appl-search-text textarea")
+    said.nth(2).wait_for()
+    texts = sorted(said.nth(place).input_value() for place in range(said.count()))
+    assert texts[0] == saved_preset[1] and texts[1].startswith("From ") and texts[2].startswith("Saved zibby in ")
+    assert page.errors == []
 
 
 def test_the_nodes_in_the_page(canvas_page: ComfyPage, pictures: Path, saved_preset: tuple[str, str]):

@@ -13,6 +13,7 @@ from tests.end_to_end.chromium import PANEL, PATIENCE, ComfyPage
 from tests.end_to_end.comfy_client import ComfyClient, PromptRejected
 from tests.end_to_end.comfy_server import ComfyServer
 from tests.end_to_end.demo_graph import SAMPLES, of_a_saved_result, short_demo, the_search, with_previews, with_report
+from tests.end_to_end.looks import BARS
 from tests.nodes.results import result_for
 
 SEED = 300  # of no other test
@@ -58,7 +59,7 @@ def test_names_metadata_and_captions_are_shown_as_they_are(canvas_page: ComfyPag
     chart.focus()
     canvas_page.page.keyboard.press("End")
     assert EVIL in canvas_page.page.locator(f"{PANEL} [aria-live=polite]").inner_text()
-    assert EVIL in (canvas_page.page.locator(f"{PANEL} canvas").get_attribute("aria-label") or "")
+    assert EVIL in (canvas_page.page.locator(f"{BARS} canvas").get_attribute("aria-label") or "")
     assert canvas_page.page.locator(f"{PANEL} select").first.locator("option").all_inner_texts() == [EVIL, EVIL]
     canvas_page.look_at("ApplSearchReport")
     with canvas_page.page.expect_popup() as popup:

@@ -11,6 +11,7 @@ from tests.pack import PREFIX
 NODES = (
     "ApplSearchApply",
     "ApplSearchBake",
+    "ApplSearchBlockExplorer",
     "ApplSearchLoadLora",
     "ApplSearchLoadResult",
     "ApplSearchLook",

@@ -12,9 +12,9 @@ from PIL import Image
 
 from appl_search import demo
 from tests.end_to_end import camera
-from tests.end_to_end.chromium import VUE_NODES, ComfyPage
+from tests.end_to_end.chromium import SEARCH, VUE_NODES, ComfyPage
 from tests.end_to_end.comfy_server import PACK, ComfyServer
-from tests.end_to_end.demo_graph import SAMPLES, of_a_look, of_a_saved_result, short_demo
+from tests.end_to_end.demo_graph import SAMPLES, of_a_saved_result, short_demo
 from tests.end_to_end.examples import NAMES, definitions_for, example, short_example
 from tests.end_to_end.looks import overlapping
 from tests.nodes.results import result_for
@@ -34,6 +34,8 @@ HELP = {
     "ApplSearchToString": ("first_search", ["ApplSearchToString"]),
     "ApplSearchRun": ("demo", ["ApplSearchRun"]),
     "ApplSearchTinySDXL": ("which_blocks", ["ApplSearchTinySDXL", "The character in another style"]),
+    "ApplSearchLook": ("block_explorer", ["ApplSearchLook"]),
+    "ApplSearchBlockExplorer": ("block_explorer", ["ApplSearchBlockExplorer", "The grid"]),
     "ApplSearchPlot": ("which_blocks", ["ApplSearchPlot"]),
     "ApplSearchApply": ("bake", ["ApplSearchApply"]),
     "ApplSearchBake": ("bake", ["ApplSearchBake"]),
@@ -46,7 +48,8 @@ def test_example_workflow_runs_in_the_page_and_no_node_covers_another(
 ):
     workflow = example(name) if pictures == PACK else short_example(name)
     definitions_for(workflow, comfy)
-    canvas_page.load(workflow)
+    has_search = any(node["type"] == SEARCH for node in workflow["nodes"])
+    (canvas_page.load if has_search else canvas_page.load_without_search)(workflow)
     assert overlapping(canvas_page) == []
     canvas_page.run_to_end(comfy, PATIENCE)
     assert overlapping(canvas_page) == []
@@ -73,15 +76,6 @@ def test_a_saved_result_is_loaded_in_the_page(canvas_page: ComfyPage, comfy: Com
     with camera.clear_view(canvas_page):
         camera.help_picture(canvas_page, pictures, "ApplSearchLoadResult", ["ApplSearchLoadResult"])
         camera.help_picture(canvas_page, pictures, "ApplSearchToLBW", ["ApplSearchToLBW"])
-
-
-def test_a_look_at_a_lora_in_the_page(canvas_page: ComfyPage, comfy: ComfyServer, pictures: Path):
-    canvas_page.load_without_search(of_a_look())
-    canvas_page.run_to_end(comfy, PATIENCE)
-    assert canvas_page.errors == []
-    assert "only a search tells" in canvas_page.page.locator(".appl-search-text textarea").first.input_value().lower()
-    with camera.clear_view(canvas_page):
-        camera.help_picture(canvas_page, pictures, "ApplSearchLook", ["ApplSearchLook"])
 
 
 def test_the_panel_as_the_readme_shows_it(canvas_page: ComfyPage, comfy: ComfyServer, pictures: Path, tmp_path: Path):

@@ -19,6 +19,8 @@ from tests.end_to_end.demo_graph import of_nodes_in_no_example
 PATIENCE = 300.0
 WIDGETS = {"method": "gauss-newton", "samples": 6, "penalty": 1e-4, "seed": 0}
 LISTS, ENCODED = "LoadImageTextDataSetFromFolder", "MakeTrainingDataset"
+#: An output of ComfyUI's dataset nodes: the number of the node that has images and texts, or latents and conditioning.
+ITS, ITS_OTHER = ["10", 0], ["10", 1]
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +66,55 @@ def test_lists_of_comfyuis_own_nodes_give_one_search(client: ComfyClient, comfy:
     assert run.outputs["11"]["text"][0] == "9 training images"
     assert run.outputs["13"]["text"][0] == "18 training images"
     assert len([event for event in run.of_type("executed") if event.data["node"] == "20"]) == 1
+
+
+@pytest.mark.parametrize(
+    "way, expected",
+    [
+        # Images alone, and one caption for all of them.
+        ([("LoadImageDataSetFromFolder", {"folder": "zibbies/3_zibby"}),
+          ("ApplSearchTrainingImages", {"images": ITS, "captions": "a zibby"})], 3),
+        # Pairs in another order, cropped one by one.
+        ([(LISTS, {"folder": "zibbies"}), ("ShuffleImageTextDataset", {"images": ITS, "texts": ITS_OTHER, "seed": 1}),
+          ("CenterCropImages", {"images": ["11", 0], "width": 96, "height": 96}),
+          ("ApplSearchTrainingImages", {"images": ["12", 0], "captions": ["11", 1]})], 9),
+        # Two lists as one.
+        ([(LISTS, {"folder": "zibbies"}), (LISTS, {"folder": "appl_search_demo"}),
+          ("CreateList", {"inputs.input0": ITS, "inputs.input1": ["11", 0]}),
+          ("CreateList", {"inputs.input0": ITS_OTHER, "inputs.input1": ["11", 1]}),
+          ("ApplSearchTrainingImages", {"images": ["12", 0], "captions": ["13", 0]})], 19),
+        # Latents of two sizes in two batches.
+        ([(LISTS, {"folder": "zibbies"}), (ENCODED, {"images": ITS, "texts": ITS_OTHER, "vae": ["1", 2], "clip": ["1", 1]}),
+          ("ResolutionBucket", {"latents": ["11", 0], "conditioning": ["11", 1]}),
+          ("ApplSearchTrainingLatents", {"latents": ["12", 0], "conditioning": ["12", 1]})], 9),
+    ],
+)  # fmt: skip
+def test_every_way_through_comfyuis_nodes_for_datasets_gives_one_search(
+    way: list[tuple[str, dict[str, Any]]], expected: int, client: ComfyClient, comfy: ComfyServer, dataset: str
+):
+    missing = {kind for kind, _ in way} - set(comfy.get_json("/object_info"))
+    if missing:
+        pytest.skip(f"this ComfyUI has no {', '.join(sorted(missing))}")
+    run = client.queue(searched(*way)).succeed(PATIENCE)
+    assert run.outputs[str(9 + len(way))]["text"][0] == f"{expected} training images"
+    assert len([event for event in run.of_type("executed") if event.data["node"] == "20"]) == 1
+
+
+def test_a_dataset_that_comfyui_has_saved_is_searched(client: ComfyClient, comfy: ComfyServer, dataset: str):
+    if "LoadTrainingDataset" not in comfy.get_json("/object_info"):
+        pytest.skip("this ComfyUI saves no datasets")
+    encoded = {"latents": ["11", 0], "conditioning": ["11", 1]}
+    saved = {
+        **searched(),
+        "10": {"class_type": LISTS, "inputs": {"folder": dataset}},
+        "11": {"class_type": ENCODED, "inputs": {"images": ITS, "texts": ITS_OTHER, "vae": ["1", 2], "clip": ["1", 1]}},
+        "12": {"class_type": "SaveTrainingDataset", "inputs": {**encoded, "folder_name": "kept", "shard_size": 4}},
+    }
+    del saved["20"]
+    client.queue(saved).succeed(PATIENCE)
+    way = (("LoadTrainingDataset", {"folder_name": "kept"}), ("ApplSearchTrainingLatents", {"latents": ITS, "conditioning": ITS_OTHER}))
+    run = client.queue(searched(*way)).succeed(PATIENCE)
+    assert run.outputs["11"]["text"][0] == "9 training images"
 
 
 def test_a_folder_with_options_is_searched(client: ComfyClient, comfy: ComfyServer, dataset: str):

@@ -30,10 +30,14 @@ class PlantedWorld:
     outputs = 48
 
     def __init__(self, rates: int, seed: int = 0):
-        generator = torch.Generator().manual_seed(seed)
-        self._random = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)
+        self.draw_from(seed)
         self.best = self._random(rates).abs() * (self._random(rates) > -0.3)
         self._common = 0.05 * self._random(self.outputs, rates)
+
+    def draw_from(self, seed: int) -> None:
+        """Other examples of the same world from now on."""
+        generator = torch.Generator().manual_seed(seed)
+        self._random = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     def examples(self, count: int) -> tuple[Tensor, Tensor]:
         """J [count, outputs, rates] and e [count, outputs]."""

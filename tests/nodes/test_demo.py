@@ -27,10 +27,11 @@ def stock(model, clip, strength_model: float, strength_clip: float):
 
 
 def test_tiny_sdxl_gives_a_checkpoint_and_its_training_images(checkpoint):
-    model, clip, vae, training_images, shown, text = checkpoint
+    model, clip, vae, training_images, shown, text, unseen = checkpoint
     images, captions = demo.load_images("styled_train")
     assert [item.caption for item in training_images.items] == captions
     assert not training_images.notes
+    assert [item.caption for item in unseen.items] == demo.load_images("styled_heldout")[1]
     assert torch.equal(shown, images) and text.splitlines() == captions
     assert vae.decode(vae.encode(images[:1])).shape == images[:1].shape
     assert model.model.diffusion_model and clip.cond_stage_model

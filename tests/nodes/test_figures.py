@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from appl_search import LoraSource, SearchSettings, search
+from appl_search import BlockRules, LoraSource, SearchSettings, search
+from appl_search.report.figures import draw, figures_of
 from tests import oracle
 from tests.nodes.results import result_for
 
@@ -34,6 +36,12 @@ def test_a_plot_is_an_image_of_the_size_asked_for_with_colours_of_both_loras(nod
         assert ((image - color).abs().amax(-1) < 0.15).sum() > 20
 
 
+@pytest.mark.parametrize("figure", ["comparison", "blocks", "likeness"])
+def test_what_blocks_do_is_an_image_too(node, folders, found, figure):
+    image = plot(node, found, figure, "light", 640, 480)
+    assert image.shape == (1, 480, 640, 3) and len(image.flatten(0, 2).unique(dim=0)) > 20
+
+
 def test_themes_differ_in_their_background(node, folders, found):
     dark, light = (plot(node, found, "bars", theme, 400, 300) for theme in ("dark", "light"))
     assert dark[0, 0, 0].mean() < 0.2 and light[0, 0, 0].mean() == 1
@@ -56,6 +64,15 @@ def test_a_longer_bar_has_more_ink(node, folders):
     assert ink(1.5) > ink(0.5) * 1.01
 
 
+def test_fixed_rates_are_pale_and_the_figure_says_so(node, folders):
+    result = result_for((folders / "loras" / "a.safetensors", {}))
+    fixed = replace(result, rules=(BlockRules.parse("IN04-IN05 = 1", result.rules[0].architecture),))
+    found, ruled = (draw(each, "bars", "light", 6, 3) for each in (result, fixed))
+    assert [bar.get_alpha() for bar in ruled.axes[0].patches if bar.get_height() == 1].count(0.4) == 2
+    assert 0.4 not in [bar.get_alpha() for bar in found.axes[0].patches]
+    assert "pale: fixed" in ruled.axes[0].get_title("right") and "pale" not in found.axes[0].get_title("right")
+
+
 def test_a_result_without_a_path_says_so(node, folders):
     result = result_for((folders / "loras" / "a.safetensors", {}))
     with pytest.raises(ValueError, match="search with gauss-newton"):
@@ -71,7 +88,7 @@ def test_a_report_has_rates_strings_settings_and_pictures_and_nothing_from_elsew
     text = path.read_text(encoding="utf-8")
     for weights in found.block_weights:
         assert weights.to_string("inspire") in text and f"{weights['OUT00']:.3f}" in text
-    assert text.count("<img src=\"data:image/jpeg;base64,") == 3 and text.count("<svg") == 3
+    assert text.count("<img src=\"data:image/jpeg;base64,") == 3 and text.count("<svg") == len(figures_of(found)) == 6
     assert "torch" in text and "negative_penalty" in text
     assert not re.search(r"<script|(?:src|href)=[\"'](?!data:|#)", text)
     assert node("ApplSearchReport").save(found, "mine")["ui"]["appl_search_report"] == ["mine_00002.html"]

@@ -12,6 +12,7 @@ from PIL import Image
 
 from appl_search import PreviewSettings, SearchSettings, TrainingSet, demo
 from appl_search.host import pictures
+from appl_search.report.sheet import CAPTION, CELL, GAP
 from appl_search.searching.previews import Preview
 from tests import pack
 
@@ -75,7 +76,7 @@ def test_a_search_gives_its_pictures_and_saves_a_sheet_beside_the_result(node, f
     sheet = state["previews"]
     path = folders / "output" / sheet["subfolder"] / sheet["filename"]
     assert path.name == "style_00001_previews.png" and path.with_name("style_00001.json").is_file()
-    assert sheet["text"] == "Preview pictures: start, 2 samples, found"
+    assert (sheet["before"]["text"], sheet["after"]["text"]) == ("start", "found")
     assert Image.open(path).size == (sheet["width"], sheet["height"])
 
 
@@ -105,16 +106,13 @@ def test_a_search_that_is_cut_off_keeps_its_pictures(node, folders, checkpoint, 
     monkeypatch.setattr(search_module.RunningSearch, "__call__", cancel)
     with pytest.raises(Cancelled):
         search(node, checkpoint, settings)
-    assert preview_sheet.saved_sheet("partial_00001.json")["text"] == "Preview pictures: start, 2 samples"
+    assert preview_sheet.saved_sheet("partial_00001.json")["after"]["text"] == "2 samples"
 
 
 def test_the_page_is_told_of_a_new_file_each_time(pictures_of, told, folders):
     pictures_of(0, 16, 32)
-    assert [sheet["text"] for sheet in told] == [
-        "Preview pictures: start",
-        "Preview pictures: start, 16 samples",
-        "Preview pictures: start, 16 samples, found",
-    ]
+    assert {sheet["before"]["text"] for sheet in told} == {"start"}
+    assert [sheet["after"] and sheet["after"]["text"] for sheet in told] == [None, "16 samples", "found"]
     assert len({sheet["filename"] for sheet in told}) == 3 and {sheet["type"] for sheet in told} == {"temp"}
     assert (folders / "temp" / told[-1]["filename"]).is_file()
 
@@ -123,15 +121,28 @@ def test_each_picture_is_in_its_place_on_the_sheet(pictures_of, tmp_path):
     found = pictures_of(0, 1, 2, 3, 4)
     found.save(tmp_path / "sheet.png")
     sheet = Image.open(tmp_path / "sheet.png")
-    cell = (preview_sheet.CELL // 2, preview_sheet.CELL)
-    assert sheet.size == (4 * cell[0] + 3 * preview_sheet.GAP, 2 * (cell[1] + preview_sheet.CAPTION))
+    cell = (CELL // 2, CELL)
+    assert sheet.size == (4 * cell[0] + 3 * GAP, 2 * (cell[1] + CAPTION))
     for number, pixels in enumerate(found.pictures()):
-        left, top = (number % 4) * (cell[0] + preview_sheet.GAP), (number // 4) * (cell[1] + preview_sheet.CAPTION)
+        left, top = (number % 4) * (cell[0] + GAP), (number // 4) * (cell[1] + CAPTION)
         part = sheet.crop((left, top, left + cell[0], top + cell[1])).convert("RGB").resize((64, 128))
         difference = torch.from_numpy(np.asarray(part, dtype=np.float32)) / 255 - pixels
         assert difference.abs().mean() < 0.03
-    caption = sheet.crop((0, cell[1], cell[0], cell[1] + preview_sheet.CAPTION))
+    caption = sheet.crop((0, cell[1], cell[0], cell[1] + CAPTION))
     assert caption.getextrema()[3][1] == 255, "no caption below the first picture"
+
+
+@pytest.mark.parametrize("samples", [(0, 1), (0, 1, 2, 3), (0, 1, 2, 3, 4), range(9)])
+def test_before_and_after_are_cut_out_of_the_sheet_where_they_are(pictures_of, folders, samples):
+    found = pictures_of(*samples)
+    preview_sheet.result_folder().mkdir()
+    found.save(preview_sheet.sheet_path("a.json"))
+    cut = preview_sheet.before_and_after("a.json")
+    assert list(cut) == ["before", "after"]
+    for image, pixels in zip(cut.values(), found.pictures()[[0, -1]]):
+        assert image.size == (CELL // 2, CELL)
+        shrunk = np.asarray(image.convert("RGB").resize((64, 128)), dtype=np.float32)
+        assert (torch.from_numpy(shrunk) / 255 - pixels).abs().mean() < 0.03
 
 
 def test_pictures_wait_for_the_end_when_the_vae_has_no_room(pictures_of, monkeypatch):
@@ -146,3 +157,4 @@ def test_pictures_wait_for_the_end_when_the_vae_has_no_room(pictures_of, monkeyp
 
 def test_no_sheet_of_a_search_without_one(folders: Path):
     assert preview_sheet.saved_sheet("none_00001.json") is None
+    assert preview_sheet.before_and_after("none_00001.json") == {}

@@ -21,7 +21,7 @@ files = sys.modules[f"{pack.NAME}.nodes.support.files"]
 panel_state = sys.modules[f"{pack.NAME}.nodes.panel.state"]
 
 GETS = ("/appl_search/running", "/appl_search/state", "/appl_search/report", "/appl_search/web/panel/panel.mjs")
-POSTS = ("/appl_search/finish", "/appl_search/strings")
+POSTS = ("/appl_search/finish", "/appl_search/strings", "/appl_search/bake", "/appl_search/pins")
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_no_body_charset_or_size_is_a_fault(ask, path):
         refused(ask("POST", path, data=body))
     for kind in ("application/json; charset=no-such", "text/plain; charset=utf-16", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "\u00e9"):
         refused(ask("POST", path, data=b"{}", headers={"Content-Type": kind}))
-    right = {"finish": b'{"node_id": "1"}', "strings": b'{"loras": [{}]}'}[path.rpartition("/")[2]]
+    right = {"finish": b'{"node_id": "1"}', "strings": b'{"loras": [{}]}', "bake": b'{"file": "a.json"}', "pins": b'{"text": "", "loras": [{}]}'}[path.rpartition("/")[2]]
     assert ask("POST", path, data=right, headers={"Content-Type": "text/plain; charset=utf-16"})[0] in (200, 400)
 
     async def endless():

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { blocksOn, duration, plainRate, rateText, readout, short, speed, status, lossLegend } from "../../web/panel/format.mjs";
+import { blocksOn, duration, percent, plainRate, rateText, readout, roundRate, short, speed, status, lossLegend } from "../../web/panel/format.mjs";
 import { SEVEN, TWENTY } from "./models.mjs";
 
 const lora = {
@@ -14,6 +14,8 @@ test("rates", () => {
   assert.equal(plainRate(-0.0001), "0");
   assert.equal(plainRate(-0.5), "-0.5");
   assert.equal(rateText(-0.5), "\u22120.5");
+  assert.deepEqual([0.8, -0.456, -0.001].map(roundRate), ["0.8", "\u22120.46", "0"]);
+  assert.deepEqual([0.0234, -0.007].map(percent), ["2.3%", "\u22120.7%"]);
 });
 
 test("durations, speeds and small numbers", () => {
@@ -36,6 +38,7 @@ test("what a search is doing", () => {
 test("what is said of a bar", () => {
   const alone = { ...search, ...TWENTY, loras: [lora] };
   assert.equal(readout(alone, 0, 5), "IN04: 0.5 \u00b1 0.031 \u00b7 what IN04 does \u00b7 6 keys");
+  assert.equal(readout(alone, 0, 5, -0.4), "IN04: 0.5 \u00b1 0.031 \u00b7 pinned at \u22120.4 \u00b7 what IN04 does \u00b7 6 keys");
   assert.equal(readout({ ...alone, loras: [{ ...lora, name: "other" }, lora] }, 1, 0), "style BASE: 0.5 \u00b7 what BASE does \u00b7 1 key");
   assert.equal(readout(alone, 0, 1), "IN00: not in this LoRA \u00b7 what IN00 does");
   const same_as = lora.keys.map((_, block) => (block === 6 ? 5 : null));

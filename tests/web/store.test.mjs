@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ended, Store } from "../../web/panel/store.mjs";
-import { atPoint } from "../../web/panel/path_view.mjs";
+import { Store } from "../../web/panel/store.mjs";
 import { SEVEN } from "./models.mjs";
 
 const head = { node: "5", workflow: "w", prompt: "p" };
@@ -73,12 +72,4 @@ test("searches of a server that is gone are forgotten, ended ones are not", () =
   store.finished("7", "p", state, "w");
   assert.deepEqual(store.keepOnly([{ node: "6", workflow: "w" }]).map((entry) => entry.node), ["5"]);
   assert.equal(store.entries().filter((entry) => entry.search).length, 2);
-});
-
-test("a point of the path replaces rates, errors and penalty, and nothing else", () => {
-  const search = { ...ended(state), penalty: 1e-4, path: [{ penalty: 1e-3, loss: 0.2, rates: [[0.1]], errors: [[null]] }] };
-  assert.equal(atPoint(search, null), search);
-  const shown = atPoint(search, 0);
-  assert.deepEqual([shown.penalty, shown.loras[0].rates, shown.loras[0].name, shown.samples], [1e-3, [0.1], "a", 8]);
-  assert.deepEqual(search.loras[0].rates, [0.9]);
 });

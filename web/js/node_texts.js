@@ -7,7 +7,9 @@ import { t } from "../../../api/appl_search/web/lib/words.mjs";
 
 const NODES = new Set([
   "ApplSearchToString", "ApplSearchTrainingImages", "ApplSearchApply", "ApplSearchToLBW", "ApplSearchBake",
-  "ApplSearchSaveResult", "ApplSearchLoadResult", "ApplSearchReport", "ApplSearchLook",
+  "ApplSearchSaveResult", "ApplSearchLoadResult", "ApplSearchReport", "ApplSearchLook", "ApplSearchToHooks",
+  "ApplSearchLoadStack", "ApplSearchToStack", "ApplSearchSavePreset", "ApplSearchLoadPreset", "ApplSearchEvaluate",
+  "ApplSearchBlockExplorer",
 ]);
 const LEAST_HEIGHT = 60;
 const MOST_HEIGHT = 260; // longer ones scroll, until somebody makes the node larger

@@ -2,6 +2,8 @@
 
 const TRANSLATED = ["ja", "zh"];
 
+/** @typedef {{key: string, values?: Record<string, string|number|Words>}} Words a text of the server, in English parts */
+
 /** @type {Record<string, string>} by the English text */
 let words = {};
 
@@ -11,7 +13,18 @@ let words = {};
  * @param {...(string|number)} values
  */
 export function t(english, ...values) {
-  return (words[english] ?? english).replace(/\{(\d)\}/g, (_, i) => String(values[Number(i)]));
+  return filled(words[english] ?? english, values);
+}
+
+/**
+ * A text of the server in the page's language.
+ * @param {Words} said the English text with {name} where values belong; values may be texts of that kind
+ * @param {string} english what it is in English, where this page has no words for it
+ * @returns {string}
+ */
+export function say({ key, values = {} }, english = key) {
+  const own = Object.entries(values).map(([name, value]) => [name, value?.key === undefined ? value : say(value)]);
+  return filled(words[key] ?? english, Object.fromEntries(own));
 }
 
 /** @param {Record<string, string>} found English texts and what stands for them */
@@ -26,4 +39,8 @@ export function setWords(found) {
 export async function loadWords(locale) {
   const language = String(locale ?? "").split("-")[0];
   setWords(TRANSLATED.includes(language) ? await (await fetch(new URL(`../words/${language}.json`, import.meta.url))).json() : {});
+}
+
+function filled(text, values) {
+  return text.replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place));
 }

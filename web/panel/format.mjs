@@ -3,6 +3,9 @@
 import { description } from "./blocks.mjs";
 import { t } from "../lib/words.mjs";
 
+/** Blocks of smaller rates are off: strings have three decimals. */
+const LEAST_RATE = 5e-4;
+
 /** A rate to read: three decimals and a real minus sign. */
 export function rateText(rate) {
   return plainRate(rate).replace("-", "\u2212");
@@ -35,8 +38,18 @@ export function speed(samples, seconds) {
   return perSecond >= 1 ? t("{0} samples/s", perSecond.toFixed(1)) : t("{0} s/sample", (1 / perSecond).toFixed(1));
 }
 
+/** A rate in a sentence: two decimals at most. */
+export function roundRate(rate) {
+  return String(Number(rate.toFixed(2)) || 0).replace("-", "\u2212");
+}
+
+/** What changed, in percent and with a sign: "−2.3%". */
+export function percent(share) {
+  return `${(100 * share).toFixed(1).replace("-", "\u2212")}%`;
+}
+
 /**
- * The line above the chart.
+ * How a search goes, or went: numbers.
  * @param {import("./store.mjs").Search|null} search
  */
 export function status(search) {
@@ -58,8 +71,9 @@ export function status(search) {
  * @param {import("./store.mjs").Search} search
  * @param {number} index of the LoRA, which is named when there are several
  * @param {number} block its index
+ * @param {number|null} pin the rate that it is held at
  */
-export function readout(search, index, block) {
+export function readout(search, index, block, pin = null) {
   const lora = search.loras[index];
   const keys = lora.keys[block];
   const name = search.blocks[block];
@@ -69,20 +83,21 @@ export function readout(search, index, block) {
   const rate = rateText(lora.rates[block]) + (error == null ? "" : ` \u00b1 ${rateText(error)}`);
   const tied = lora.same_as?.[block];
   const rule = lora.fixed?.[block] ? t("fixed") : tied == null ? "" : t("same as {0}", search.blocks[tied]);
-  const found = rule ? `${rate} (${rule})` : rate;
-  return `${title}: ${found} \u00b7 ${description(search, block)} \u00b7 ${keys === 1 ? t("1 key") : t("{0} keys", keys)}`;
+  const held = pin === null ? [] : [t("pinned at {0}", rateText(pin))];
+  return [`${title}: ${rule ? `${rate} (${rule})` : rate}`, ...held, description(search, block), keys === 1 ? t("1 key") : t("{0} keys", keys)].join(" \u00b7 ");
+}
+
+/** The blocks of a LoRA that are on, and of how many. */
+export function onOf({ keys, rates }) {
+  const there = rates.map((_, block) => block).filter((block) => keys[block]);
+  return { on: there.filter((block) => Math.abs(rates[block]) >= LEAST_RATE), all: there.length };
 }
 
 /** How many blocks are on, of those that the LoRAs have. */
 export function blocksOn(loras) {
-  let [on, all] = [0, 0];
-  for (const { keys, rates } of loras) {
-    rates.forEach((rate, block) => {
-      all += keys[block] ? 1 : 0;
-      on += keys[block] && Math.abs(rate) >= 5e-4 ? 1 : 0;
-    });
-  }
-  return t("{0} of {1} blocks on", on, all);
+  const counts = loras.map(onOf);
+  const sum = (count) => counts.reduce((total, each) => total + count(each), 0);
+  return t("{0} of {1} blocks on", sum(({ on }) => on.length), sum(({ all }) => all));
 }
 
 /**

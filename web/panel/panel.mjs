@@ -1,67 +1,99 @@
-/** The panel of one search node: chart, slider and strings. Knows nothing of ComfyUI; its actions do. */
+/** The panel of one search node, first things first. Knows nothing of ComfyUI; its actions do. */
 
-import { ChartView } from "./chart_view.mjs";
-import { make, setChoices } from "../lib/dom.mjs";
-import { short, status } from "./format.mjs";
-import { copyText, download } from "../lib/handing_out.mjs";
+import { BarsView } from "./bars_view.mjs";
+import { Choice } from "./choice.mjs";
+import { ExpertView } from "./expert_view.mjs";
+import { figure } from "./figure.mjs";
+import { short } from "./format.mjs";
 import { leastHeight } from "./layout.mjs";
-import { atPoint, PathView } from "./path_view.mjs";
-import { PreviewView } from "./preview_view.mjs";
+import { PathView } from "./path_view.mjs";
+import { Pins } from "./pins.mjs";
+import { PreviewsView } from "./previews_view.mjs";
+import { headline, strengthsText } from "./sentence.mjs";
+import { StringsView } from "./strings_view.mjs";
+import { themeOf } from "./theme.mjs";
+import { make } from "../lib/dom.mjs";
+import { copyText, download } from "../lib/handing_out.mjs";
 import { t } from "../lib/words.mjs";
 
 /**
  * @typedef {object} Actions what only the page around the panel can do
  * @property {() => Promise<void>} finish ends the search with what it has
  * @property {(penalty: number|null) => void} choose a point of the path for the next run
- * @property {(loras: import("./store.mjs").Lora[]) => Promise<Record<string, {text: string, notes: string[]}>[]>} strings
+ * @property {(loras: import("./store.mjs").Lora[]) => Promise<import("./strings_view.mjs").Strings[]>} strings
  * @property {(file: import("./store.mjs").File) => string} address of a file
+ * @property {(asked: object) => string} report its address, by what `Choice.asked` says
+ * @property {(asked: object) => Promise<void>} save LoRA files
+ * @property {(vectors: {name: string, text: string}[]) => {name: string, to: string}[]} inspire puts vectors into loaders of the
+ *   graph; which ones
+ * @property {() => void} addPreviews
+ * @property {(question: object) => Promise<import("./pins.mjs").Pinned>} pins
+ * @property {(text: string) => void} pin keeps the text of pins for the next run
+ * @property {() => void} searchOn
+ * @property {(open: boolean) => void} folded
+ * @property {() => void} resized the panel needs another height
+ * @property {(text: string) => void} told tells the user what was done
  * @property {(error: Error) => void} failed tells the user
  */
+/**
+ * @typedef {object} Settings of the node
+ * @property {number|null} chosen the penalty that the next run will use, null for the one searched with
+ * @property {string|null} pinned the blocks that are held, as text; null for a node that cannot hold any
+ * @property {boolean} previews whether there is a node for preview pictures
+ */
 
-const FORMAT_KEY = "appl_search.format";
-const AROUND_CHART = 320; // everything but the chart, with the gaps between
-const GAP = 8;
-const STRINGS_WAIT = 80; // milliseconds without a move of the slider before the server is asked
+const GAP = 5; // as in panel.css
+const AROUND = 16; // its padding and border
+const UNMEASURED = 320; // before the page has drawn it
 
 export class Panel {
   /** @type {import("./store.mjs").Search|null} */
   #search = null;
-  /** @type {Record<string, {text: string, notes: string[]}>[]|null} those of the point that is shown */
-  #strings = null;
-  /** @type {{search: import("./store.mjs").Search|null, point: number|null}} what they are of */
-  #stringsOf = { search: null, point: null };
-  #timer = 0;
-  #asked = 0;
+  /** @type {Settings} */
+  #settings = { chosen: null, pinned: null, previews: false };
+  #choice = new Choice();
+  #written = { search: null, choice: new Choice() }; // what the string is of
+  #least = UNMEASURED;
+  #heights = new ResizeObserver(() => this.#measure());
   /** @type {Actions} */
   #actions;
 
   /** @param {Actions} actions */
   constructor(actions) {
     this.#actions = actions;
-    this.chart = new ChartView((text) => this.#copy(text));
-    this.path = new PathView({ moved: () => this.#pointMoved(), choose: (penalty) => actions.choose(penalty) });
-    this.previews = new PreviewView(actions.address);
-    this.status = make("span", { className: "appl-search-grow", role: "status" });
-    this.finish = make("button", { type: "button", textContent: t("Finish now"), title: t("Finish with what the search has found so far, and go on with the workflow"), onclick: () => this.#finish() });
-    this.lora = make("select", { "aria-label": "LoRA", title: "LoRA", onchange: () => this.#showString() });
-    this.format = make("select", { "aria-label": t("Format of the string"), title: t("Format of the string"), onchange: () => this.#formatChosen() });
+    const { failed } = actions;
     const button = (textContent, title, onclick) => make("button", { type: "button", textContent, title, onclick });
-    this.buttons = [
-      button(t("Copy"), t("Copy the string"), () => this.#copy(this.string.value)),
-      button(t("Copy all"), t("Copy the strings of all LoRAs in all formats"), () => this.#copy(this.#allStrings())),
-      button("JSON", t("Download the saved search: block weights, settings and history"), () => this.#downloadJson()),
-      button("PNG", t("Download the figure as a picture"), () => this.#downloadFigure()),
-    ];
-    this.string = make("textarea", { readOnly: true, rows: 2, spellcheck: false, "aria-label": t("Block weights as text") });
-    this.notes = make("div", { className: "appl-search-note" });
-    this.strings = make("div", { className: "appl-search-strings" },
-      make("div", { className: "appl-search-row" }, this.lora, this.format),
-      this.string, this.notes,
-      make("div", { className: "appl-search-row appl-search-buttons" }, ...this.buttons));
+    this.headline = make("div", { className: "appl-search-headline", role: "status" });
+    this.finish = button(t("Finish now"), t("Finish with what the search has found so far, and go on with the workflow"), () => this.#finish());
+    this.warnings = make("div", { className: "appl-search-warning", role: "alert" });
+    this.instead = button("", t("Shows the string of this strength. An ordinary loader gives the same"), () => this.#choose(new Choice(null, !this.#choice.instead)));
+    this.previews = new PreviewsView(actions);
+    this.strings = new StringsView({
+      strings: actions.strings, failed,
+      copy: (text) => this.#copy(text),
+      inspire: (vectors, chosen) => this.#inspire(vectors, chosen),
+      save: () => actions.save(this.#choice.asked(this.#search)),
+      report: () => actions.report(this.#choice.asked(this.#search)),
+    });
+    this.pins = new Pins(actions.pins);
+    this.bars = new BarsView((lora, block) => this.#pin(lora, block));
+    this.searchOn = button(t("Search on"), t("Searches again; the pinned blocks stay as they are"), () => actions.searchOn());
+    this.unpin = button(t("Unpin all"), t("The next search is of all blocks again"), () => this.#unpinAll());
+    this.path = new PathView({ moved: () => this.#choose(new Choice(this.path.point)), choose: (penalty) => actions.choose(penalty) });
+    this.expert = new ExpertView(this.path.element, {
+      folded: (open) => {
+        actions.folded(open);
+        this.open = open;
+      },
+      copyAll: () => this.#copy(this.strings.all), json: () => this.#downloadJson(), png: () => this.#downloadFigure(),
+    });
+    const row = (...children) => make("div", { className: "appl-search-row" }, ...children);
     this.element = make("div", { className: "appl-search", role: "group", "aria-label": t("LoRA block weights") },
-      make("div", { className: "appl-search-row" }, this.status, this.finish),
-      this.chart.element, this.chart.readout, this.path.element, this.previews.element, this.strings);
-    this.show(null, null);
+      row(this.headline, this.finish), this.warnings, row(this.instead), this.previews.none,
+      make("div", { className: "appl-search-hand" }, this.previews.element, this.strings.element),
+      this.bars.element, row(this.bars.readout, this.searchOn, this.unpin), this.expert.element);
+    for (const part of this.element.children) this.#heights.observe(part);
+    this.show(null, this.#settings);
   }
 
   get search() {
@@ -70,102 +102,127 @@ export class Panel {
 
   /** The least height that the panel needs, in pixels. */
   get leastHeight() {
-    const previews = this.previews.height;
-    return AROUND_CHART + leastHeight(this.#search?.loras.length ?? 1) + (previews && previews + GAP);
+    return this.#least;
+  }
+
+  /** Whether the figures for experts are open. */
+  set open(open) {
+    this.expert.element.open = open;
+    this.#draw();
   }
 
   /**
    * @param {import("./store.mjs").Search|null} search
-   * @param {number|null} chosen the penalty that the next run will use, null for the one searched with
+   * @param {Settings} settings
    */
-  show(search, chosen) {
+  show(search, settings) {
+    const isOther = search !== this.#search;
+    const isChosen = settings.chosen !== this.#settings.chosen;
     this.#search = search;
-    this.path.show(search, chosen);
-    this.previews.show(search?.previews ?? null);
-    const warnings = search?.warnings?.join(" ");
-    this.status.textContent = warnings || status(search);
-    this.status.classList.toggle("appl-search-warning", Boolean(warnings));
-    this.status.title = this.status.textContent;
-    this.strings.hidden = !search;
-    this.finish.hidden = !search?.running;
-    this.finish.disabled = Boolean(search?.finishing) || !search?.samples;
-    this.lora.hidden = (search?.loras.length ?? 0) < 2;
-    setChoices(this.lora, (search?.loras ?? []).map((lora, i) => [String(i), lora.name]), "0");
-    setChoices(this.format, search?.formats ?? [], localStorage.getItem(FORMAT_KEY) ?? search?.default_format);
-    this.#pointMoved();
+    this.#settings = settings;
+    if (isOther || isChosen) {
+      this.path.show(search, settings.chosen);
+      this.#choice = new Choice(this.path.point);
+    }
+    this.pins.read(settings.pinned ?? "", search?.loras ?? []).then((isNew) => isNew && this.#draw());
+    this.#draw();
+  }
+
+  /** Draws the figures anew. */
+  redraw() {
+    this.element.style.setProperty("--appl-search-accent", themeOf(this.element).series[0]);
+    this.bars.redraw();
+    this.expert.loss.redraw();
   }
 
   destroy() {
-    clearTimeout(this.#timer);
-    this.chart.destroy();
+    this.#heights.disconnect();
+    this.strings.destroy();
+    this.bars.destroy();
+    this.expert.loss.destroy();
   }
 
-  /** Bars at once; the string as soon as the server has written it. */
-  #pointMoved() {
-    const shown = this.#search && atPoint(this.#search, this.path.point);
-    this.chart.show(shown);
-    const of = { search: this.#search, point: this.path.point };
-    if (this.#strings && this.#stringsOf.search === of.search && this.#stringsOf.point === of.point) return;
-    clearTimeout(this.#timer);
-    const asked = ++this.#asked;
-    this.#stringsOf = of;
-    this.#strings = shown && of.point === null && !shown.running ? shown.loras.map((lora) => lora.strings) : null;
-    this.#showString();
-    if (!shown || of.point === null) return;
-    this.#timer = setTimeout(async () => {
-      try {
-        const strings = await this.#actions.strings(shown.loras);
-        if (asked !== this.#asked) return; // the slider has moved on
-        this.#strings = strings;
-        this.#showString();
-      } catch (error) {
-        this.#actions.failed(error);
-      }
-    }, STRINGS_WAIT);
+  #choose(choice) {
+    this.#choice = choice;
+    this.#draw();
   }
 
-  #showString() {
-    const found = this.#strings?.[Number(this.lora.value) || 0]?.[this.format.value];
-    this.string.value = found?.text ?? "";
-    this.string.placeholder = this.#search?.running ? t("The string appears when the search has ended.") : "";
-    this.notes.textContent = (found?.notes ?? []).join(" ");
-    const [copy, copyAll, json, figure] = this.buttons;
-    copy.disabled = copyAll.disabled = !this.#strings;
-    json.disabled = !this.#search?.file;
-    figure.disabled = !this.#search;
+  #draw() {
+    const search = this.#search;
+    const shown = search && this.#choice.of(search);
+    const warnings = [...(search?.warnings ?? []), ...(this.pins.error ? [this.pins.error] : [])].join(" ");
+    this.headline.textContent = headline(search, this.#choice);
+    this.headline.title = this.headline.textContent;
+    this.finish.hidden = !search?.running;
+    this.finish.disabled = Boolean(search?.finishing) || !search?.samples;
+    this.warnings.textContent = warnings;
+    this.warnings.hidden = !warnings;
+    this.#sayInstead();
+    this.previews.show(search, this.#settings.previews);
+    const canPin = this.#settings.pinned !== null && Boolean(search) && !search.running;
+    this.bars.show(shown, { pins: this.pins.rates, errors: this.expert.isOpen, canPin });
+    this.searchOn.hidden = this.unpin.hidden = !canPin || !this.pins.count;
+    this.expert.show(search, shown);
+    const written = { search, choice: this.#choice };
+    if (this.#written.search !== search || !this.#written.choice.equals(this.#choice)) {
+      this.#written = written;
+      this.strings.show(shown, this.#choice.isFound);
+    }
+    this.redraw();
+    this.#measure();
   }
 
-  #formatChosen() {
-    localStorage.setItem(FORMAT_KEY, this.format.value);
-    this.#showString();
+  #sayInstead() {
+    const use = this.#search?.verdict?.use_instead;
+    this.instead.parentElement.hidden = !use?.strengths.some(Boolean); // no LoRA at all needs no string
+    if (use) this.instead.textContent = this.#choice.instead ? t("Back to what was found") : t("Use strength {0} instead", strengthsText(use.strengths));
   }
 
-  #allStrings() {
-    return this.#strings.flatMap((strings, i) => [
-      this.#search.loras[i].name,
-      ...this.#search.formats.map(([name, label]) => [label, strings[name].text, ...strings[name].notes].join("\n")),
-    ]).join("\n\n");
+  /** The height of everything, with bars that can just be read. */
+  #measure() {
+    if (!this.element.offsetHeight) return; // nodes that are far away are not drawn
+    const parts = [...this.element.children].filter((part) => part.offsetHeight || part === this.bars.element);
+    const heights = parts.map((part) => (part === this.bars.element ? leastHeight(this.#search?.loras.length ?? 1) : part.offsetHeight));
+    const least = AROUND + heights.reduce((sum, height) => sum + height, 0) + GAP * (parts.length - 1);
+    if (least === this.#least) return;
+    this.#least = least;
+    this.#actions.resized();
   }
 
-  async #copy(text) {
+  async #pin(lora, block) {
+    const done = await this.pins.toggle(this.#choice.of(this.#search).loras, lora, block);
+    if (done) this.#actions.pin(this.pins.text);
+    this.#draw();
+  }
+
+  #unpinAll() {
+    this.#actions.pin("");
+  }
+
+  #inspire(vectors, chosen) {
+    const done = this.#actions.inspire(vectors);
+    if (done.length) this.#actions.told(t("Put into {0}, with its strengths set to 1.", done.map(({ name, to }) => `${to} (${name})`).join(", ")));
+    else if (vectors.length === 1) this.#copy(vectors[0].text, t("Copied. Paste it into block_vector of Inspire's LoRA Loader (Block Weight) with {0}, at strengths of 1.", vectors[0].name));
+    else this.#copy(vectors[chosen].text, t("Copied the string of {0}. Paste it into block_vector of Inspire's LoRA Loader (Block Weight) with this LoRA, at strengths of 1; then choose the next LoRA here.", vectors[chosen].name));
+  }
+
+  async #copy(text, said = t("Copied")) {
     try {
       await copyText(text);
-      return true;
+      this.#actions.told(said);
     } catch (error) {
       this.#actions.failed(error);
-      return false;
     }
   }
 
   async #finish() {
     this.#search.finishing = true;
-    this.finish.disabled = true;
-    this.status.textContent = status(this.#search);
+    this.#draw();
     try {
       await this.#actions.finish();
     } catch (error) {
       this.#search.finishing = false;
-      this.finish.disabled = false;
+      this.#draw();
       this.#actions.failed(error);
     }
   }
@@ -177,12 +234,12 @@ export class Panel {
   }
 
   async #downloadFigure() {
-    const { loras, method, samples } = this.#search;
-    const { penalty } = atPoint(this.#search, this.path.point);
+    const shown = this.#choice.of(this.#search);
+    const { loras, method, samples, penalty } = shown;
     const names = loras.map((lora) => lora.name).join(" + ");
     try {
-      const figure = await this.chart.figure(t("Block weights of {0} \u00b7 {1}, {2} samples, penalty {3}", names, method, samples, short(penalty)));
-      download(figure, `${names} block weights.png`);
+      const title = t("Block weights of {0} \u00b7 {1}, {2} samples, penalty {3}", names, method, samples, short(penalty));
+      download(await figure(shown, title, themeOf(this.element)), `${names} block weights.png`);
     } catch (error) {
       this.#actions.failed(error);
     }

@@ -1,25 +1,10 @@
 /** The slider along a search's penalty path, from "faithful" to "few blocks". */
 
-import { make } from "../lib/dom.mjs";
+import { Choice } from "./choice.mjs";
 import { blocksOn, short } from "./format.mjs";
+import { make } from "../lib/dom.mjs";
 import { nearestPenalty } from "../lib/scales.mjs";
 import { t } from "../lib/words.mjs";
-
-/**
- * A search with the block weights of a point of its path.
- * @param {import("./store.mjs").Search} search
- * @param {number|null} point null for the one that was searched with
- * @returns {import("./store.mjs").Search}
- */
-export function atPoint(search, point) {
-  if (point === null) return search;
-  const { penalty, rates, errors } = search.path[point];
-  return {
-    ...search,
-    penalty,
-    loras: search.loras.map((lora, i) => ({ ...lora, rates: rates[i], errors: errors[i] })),
-  };
-}
 
 export class PathView {
   /** @type {import("./store.mjs").Search|null} */
@@ -33,11 +18,12 @@ export class PathView {
     /** @type {number|null} */
     this.point = null;
     this.slider = make("input", { type: "range", min: "0", step: "1", "aria-label": t("Penalty, from faithful to few blocks"), oninput: () => this.#move() });
+    this.mark = make("span", { className: "appl-search-mark" });
     this.label = make("span", { className: "appl-search-grow" });
     this.use = make("button", { type: "button", textContent: t("Use this"), title: t("The node's outputs get these block weights on the next run, without another search"), onclick: () => this.#choose(this.#search.path[this.point].penalty) });
     this.reset = make("button", { type: "button", textContent: t("Reset"), title: t("Back to what the search found"), onclick: () => this.#choose(null) });
-    this.element = make("div", { className: "appl-search-path" },
-      make("div", { className: "appl-search-row" }, t("Faithful"), this.slider, t("Few blocks")),
+    this.element = make("div", { className: "appl-search-column" },
+      make("div", { className: "appl-search-row" }, t("Faithful"), make("span", { className: "appl-search-slider" }, this.slider, this.mark), t("Few blocks")),
       make("div", { className: "appl-search-row" }, this.label, this.reset, this.use));
   }
 
@@ -55,9 +41,12 @@ export class PathView {
       return;
     }
     const penalties = path.map((point) => point.penalty);
+    const searched = nearestPenalty(penalties, search.penalty);
     this.point = chosen === null ? null : nearestPenalty(penalties, chosen);
     this.slider.max = String(path.length - 1);
-    this.slider.value = String(this.point ?? nearestPenalty(penalties, search.penalty));
+    this.slider.value = String(this.point ?? searched);
+    this.mark.style.setProperty("--at", String(searched / Math.max(1, path.length - 1)));
+    this.mark.title = search.penalty_chosen ? t("The search chose this penalty by pictures that were kept out of it") : t("The penalty that was searched with");
     this.#say();
   }
 
@@ -74,9 +63,10 @@ export class PathView {
   }
 
   #say() {
-    const shown = atPoint(this.#search, this.point);
+    const shown = new Choice(this.point).of(this.#search);
     const point = this.#search.path[this.point];
-    const text = `${t("Penalty {0}", short(shown.penalty))} \u00b7 ${point ? t("predicted loss {0}", short(point.loss)) : t("as searched")}`;
+    const how = point ? t("predicted loss {0}", short(point.loss)) : this.#search.penalty_chosen ? t("chosen by the search") : t("as searched");
+    const text = `${t("Penalty {0}", short(shown.penalty))} \u00b7 ${how}`;
     const used = point && this.#chosen === point.penalty;
     this.label.textContent = text;
     this.label.title = text;

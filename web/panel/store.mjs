@@ -14,7 +14,17 @@
  * @property {Record<string, {text: string, notes: string[]}>|null} strings in every format, once the search has ended
  */
 /** @typedef {{filename: string, subfolder: string, type: string}} File as ComfyUI's /view knows it */
-/** @typedef {File & {width: number, height: number, text: string}} Sheet of preview pictures; `text` says what they are */
+/** @typedef {{x: number, y: number, width: number, height: number, text: string}} Place of a picture on a sheet, and what it is */
+/** @typedef {File & {width: number, height: number, before: Place|null, after: Place|null}} Sheet of preview pictures: the first and the last one */
+/** @typedef {{name: string, words?: import("../lib/words.mjs").Words, loss: number, change: number|null, error: number|null}} Row of a comparison; change and error are shares of the loss found */
+/**
+ * @typedef {object} Verdict whether what was found is better than the simple choices
+ * @property {string} text in English
+ * @property {import("../lib/words.mjs").Words} [words] the same in parts
+ * @property {"better"|"same"|"worse"|"unknown"} kind
+ * @property {Row[]} rows
+ * @property {{strengths: number[]}|null} use_instead
+ */
 /** @typedef {{strengths: number[], loss: number}} Single the best that one strength for each LoRA could do */
 /** @typedef {{penalty: number, loss: number, rates: number[][], errors: (number|null)[][]}} PathPoint */
 /**
@@ -38,6 +48,8 @@
  * @property {string} [file] below output/block_weights
  * @property {number|null} [seed]
  * @property {number|null} [chosen] penalty of the node's outputs, null for the one searched with
+ * @property {boolean} [penalty_chosen] whether the search itself chose its penalty
+ * @property {Verdict|null} [verdict] null where nothing was kept out of the search to compare on
  * @property {Single|null} [single] null for a method that cannot tell
  * @property {PathPoint[]} [path]
  * @property {[string, string][]} formats names and labels

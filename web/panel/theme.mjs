@@ -6,7 +6,7 @@ const ON_LIGHT = ["#0072b2", "#a86400", "#007a5a", "#a8437c", "#5a4fb5", "#b93c0
 
 /**
  * @param {Element} element whose colours are those of the page
- * @returns {import("./chart.mjs").Theme}
+ * @returns {import("../lib/drawing.mjs").Theme}
  */
 export function themeOf(element) {
   const style = getComputedStyle(element);

@@ -23,6 +23,7 @@ from torch import Tensor
 from ...gradients.batch import Gradients
 from ...gradients.rates import Rates
 from ...settings import SearchSettings
+from .loss_model import LossModel
 from .quadratic import Quadratic
 from .secant import Moves
 
@@ -40,8 +41,13 @@ class Moments:
         self._rates, self._settings = rates, settings
         p = len(rates)
         self.batches = 0
-        self._curvature, self._spread, self._loss, self._moves = _Mean(p, p), _Mean(p, p), _Mean(), Moves(p)
-        self._parts = {"curvature": self._curvature, "spread": self._spread, "loss": self._loss, "moves": self._moves}
+        self._curvature, self._fourths = _Mean(p, p), _Mean(p)
+        self._spread, self._squares, self._loss = _Mean(p, p), _Mean(p, p), _Mean()
+        self._moves = Moves(p)
+        self._parts = {
+            "curvature": self._curvature, "fourths": self._fourths,
+            "spread": self._spread, "squares": self._squares, "loss": self._loss, "moves": self._moves,
+        }  # fmt: skip
 
     def add(self, place: Tensor, batch: Gradients) -> None:
         """A batch evaluated at the parameters ``place`` [p]."""
@@ -49,10 +55,13 @@ class Moments:
         self.batches += 1
         counts = self.batches**FADING
         if probed := len(batch.probes):
-            self._curvature.add(2 * batch.probes.T @ batch.probes / probed, probed, self.batches**CURVATURE_FADING)
+            of_probes = self.batches**CURVATURE_FADING
+            self._curvature.add(2 * batch.probes.T @ batch.probes / probed, probed, of_probes)
+            self._fourths.add(4 * batch.probes.pow(4).mean(0), probed, of_probes)
         mean = batch.gradients.mean(0)
         centered = batch.gradients - mean
         self._spread.add(centered.T @ centered / max(size - 1, 1), size, counts)
+        self._squares.add(batch.gradients.T @ batch.gradients / size, size, counts)
         self._loss.add(batch.losses.mean(), size, counts)
         self._moves.add(place, mean, size * counts)
 
@@ -78,6 +87,26 @@ class Moments:
             negative_penalty=self._settings.negative_penalty,
             lower=self._rates.lower,
             upper=self._rates.upper,
+        )
+
+    def loss_model(self) -> LossModel | None:
+        """What the batches say of the loss itself; None before the first probe.
+
+        Without what :meth:`quadratic` adds to it, the shrinkage, the correction and the pull to the start. The gradient's covariance is that over all samples, so that it is there for batches of one sample too;
+        what the mean itself has moved counts as noise in it.
+        """
+        if not self._curvature.weight:
+            return None
+        mean, effective = self._moves.gradient, self._squares.effective
+        return LossModel(
+            place=self._moves.place,
+            loss=float(self._loss.value),
+            gradient=mean,
+            curvature=self._curvature.value,
+            noise=(self._squares.value - mean[:, None] * mean) / max(effective - 1, 1.0),
+            fourths=self._fourths.value,
+            probes=self._curvature.effective,
+            weight=self._squares.weight,
         )
 
     @staticmethod
@@ -110,20 +139,20 @@ class _Mean:
     """A weighted mean of batches. ``effective``: draws of equal weight that it is as good as."""
 
     def __init__(self, *shape: int):
-        self.value, self._weight, self._squares = torch.zeros(shape, dtype=torch.float64), 0.0, 0.0
+        self.value, self.weight, self._squares = torch.zeros(shape, dtype=torch.float64), 0.0, 0.0
 
     def add(self, value: Tensor, size: int, counts: float) -> None:
         """The mean of ``size`` draws that count ``counts`` each."""
-        self._weight += size * counts
+        self.weight += size * counts
         self._squares += size * counts**2
-        self.value = self.value + (value - self.value) * (size * counts / self._weight)
+        self.value = self.value + (value - self.value) * (size * counts / self.weight)
 
     @property
     def effective(self) -> float:
-        return self._weight**2 / self._squares if self._squares else 0.0
+        return self.weight**2 / self._squares if self._squares else 0.0
 
     def state_dict(self) -> dict:
-        return {"value": self.value, "weight": self._weight, "squares": self._squares}
+        return {"value": self.value, "weight": self.weight, "squares": self._squares}
 
     def load_state_dict(self, state: dict) -> None:
-        self.value, self._weight, self._squares = state["value"], state["weight"], state["squares"]
+        self.value, self.weight, self._squares = state["value"], state["weight"], state["squares"]
