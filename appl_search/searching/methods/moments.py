@@ -92,8 +92,9 @@ class Moments:
     def loss_model(self) -> LossModel | None:
         """What the batches say of the loss itself; None before the first probe.
 
-        Without what :meth:`quadratic` adds to it, the shrinkage, the correction and the pull to the start. The gradient's covariance is that over all samples, so that it is there for batches of one sample too;
-        what the mean itself has moved counts as noise in it.
+        Without what :meth:`quadratic` adds to it: the shrinkage, the correction and the pull to the start. The gradient's
+        covariance is that over all samples, so that it is there for batches of one sample too; what the mean itself has moved
+        counts as noise in it.
         """
         if not self._curvature.weight:
             return None
