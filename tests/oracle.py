@@ -66,19 +66,21 @@ def _state_dict() -> dict[str, Tensor]:
 
 
 def sdxl(
-    dtype: torch.dtype = torch.float32, manual_cast_dtype: torch.dtype | None = None, state_dict=None, quant_config=None, **sampling
-):
+    dtype: torch.dtype = torch.float32, manual_cast_dtype: torch.dtype | None = None, state_dict=None, quant_config=None,
+    unet_config=UNET_CONFIG, **sampling
+):  # fmt: skip
     """The oracle's tiny SDXL as a ComfyUI ModelPatcher.
 
     ``manual_cast_dtype``: what it computes in when that is not ``dtype``. ``state_dict``, ``quant_config``: weights in
-    another form, and what the host's model config says of them. ``sampling``: of the model config (beta schedule, zsnr).
+    another form, and what the host's model config says of them; with another ``unet_config`` those of another U-Net.
+    ``sampling``: of the model config (beta schedule, zsnr).
     """
     import comfy.model_base
     import comfy.model_management
     import comfy.model_patcher
     import comfy.supported_models
 
-    config = comfy.supported_models.SDXL({**UNET_CONFIG, "dtype": dtype})
+    config = comfy.supported_models.SDXL({**unet_config, "dtype": dtype})
     config.manual_cast_dtype, config.quant_config = manual_cast_dtype, quant_config
     model_type = sampling.pop("model_type", comfy.model_base.ModelType.EPS)
     config.sampling_settings = {**config.sampling_settings, **sampling}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import comfy.model_management
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -17,6 +18,14 @@ from tests.stand_in_device import DEVICE, StandInDevice, put_on_device
 SETTINGS = SearchSettings(samples=4, batch_size=2, validation=2, comparison=2)
 ONE_SAMPLE = SearchSettings(method="adamw", samples=1, validation=0, comparison=0, check_gradient=False)
 SOURCES = [LoraSource(oracle.LORA_A), LoraSource(oracle.LORA_B)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_stays_on_the_device():
+    """The host would move what it still takes for loaded, and there is no such device any more."""
+    yield
+    loaded = comfy.model_management.current_loaded_models
+    loaded[:] = [each for each in loaded if each.model is not None and each.model.offload_device != DEVICE]
 
 
 @pytest.fixture(scope="module")

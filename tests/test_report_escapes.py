@@ -10,6 +10,9 @@ import torch
 from PIL import Image
 
 from appl_search import SearchResult, SearchSettings
+from appl_search.exploring.exploration import WHAT_FITS, Exploration, Shown
+from appl_search.exploring.variants import BOTH, variants
+from appl_search.report.explored import grid
 from appl_search.report.figures import draw
 from appl_search.report.html import html_report
 from appl_search.searching.methods.quadratic import Quadratic
@@ -78,6 +81,19 @@ def test_a_report_is_made_of_its_own_tags_alone():
     assert page.encode("utf-8") and rest.encode("utf-8")
 
 
+def explored(name: str) -> Exploration:
+    """An exploration of a LoRA of this name."""
+    weights = BlockWeights(dataclasses.replace(layout_of(*ATTENTION_GROUPS), name=name), (0.5,) * 20)
+    pictures = tuple(Shown(variant, variant.label(weights.layout.architecture), torch.zeros(16, 16, 3, dtype=torch.uint8)) for variant in variants(BOTH, [5]))
+    return Exploration(name, weights, pictures, WHAT_FITS, prompt=name, settings={"sampler": name}, sampled=4, found=0)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_an_exploration_in_a_report_is_made_of_its_own_tags_alone(name):
+    seen = Seen(html_report(result_of(("plain",)), {}, {}, explored(name)))
+    assert seen.tags <= ALLOWED and not [attribute for attribute, _ in seen.attributes if attribute.startswith("on")]
+
+
 @pytest.mark.filterwarnings("ignore:Glyph")
 def test_figures_can_be_drawn_of_any_names():
     few = tuple(name for name in HOSTILE if name[0] in "$a_\udce9\x1b")
@@ -88,3 +104,8 @@ def test_figures_can_be_drawn_of_any_names():
     assert titles == printable
     legends = [axes.get_legend().get_texts() for axes in figure.axes if axes.get_legend()]
     assert [text.get_text().replace("\\$", "$").strip() for text in legends[-1]] == printable, "all LoRAs are named"
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_grid_can_be_drawn_of_any_name_and_is_not_made_wider_by_a_long_one(name):
+    assert grid(explored(name)).width <= 2 * grid(explored("x" * 60)).width

@@ -39,14 +39,15 @@ class Effect:
 class Exploration:
     """``pictures``: with all blocks, without the LoRA, then block by block. ``compared_with``: one of COMPARED_WITH.
 
-    ``weights``: what blocks were switched off from; blocks that do nothing here have the rate 0. ``settings``: of the
-    sampler. ``sampled``, ``found``: how many different pictures were made, and found on disk.
+    ``weights``: what blocks were switched off from; blocks that do nothing here have the rate 0. ``prompt``: empty where
+    CONDITIONING was given. ``settings``: of the sampler. ``sampled``, ``found``: how many different pictures were made, and found on disk.
     """
 
     name: str
     weights: BlockWeights
     pictures: tuple[Shown, ...]
     compared_with: str
+    prompt: str
     settings: Mapping[str, object]
     sampled: int
     found: int

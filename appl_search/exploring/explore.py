@@ -105,6 +105,7 @@ class _Explorer:
             weights=self._weights,
             pictures=tuple(Shown(variant, self._label(variant), made[key]) for variant, key in zip(self._variants, keys)),
             compared_with=self._task.compared_with,
+            prompt=self._task.pictures.prompt,
             settings=self._settings(),
             sampled=len(missing),
             found=found,

@@ -47,20 +47,6 @@ class Entry(Protocol):
 
 
 @dataclass(frozen=True)
-class MemoryEntry:
-    """Tensors in ordinary memory."""
-
-    tensors: Mapping[str, Tensor]
-
-    @property
-    def shapes(self) -> Mapping[str, Size]:
-        return {name: tensor.shape for name, tensor in self.tensors.items()}
-
-    def load(self) -> Mapping[str, Tensor]:
-        return self.tensors
-
-
-@dataclass(frozen=True)
 class FileEntry:
     """Tensors in a file of the cache, read whenever they are needed. ``key``: what they depend on. ``values``: what else is kept there."""
 

@@ -11,8 +11,9 @@ from typing import Protocol
 from torch import Tensor
 
 from .ahead import ahead
-from .cache import DiskCache, Entry, MemoryEntry
+from .cache import DiskCache, Entry
 from .examples import Encoded, Examples
+from .memory import Blocks, MemoryEntry
 from .options import TrainingOptions
 from .pictures import Crop, Example, Picture, Version
 from .pixels import latent_mask
@@ -63,7 +64,7 @@ class _Store:
     """Where what is encoded is kept: on disk where there is a key for it, else in memory."""
 
     def __init__(self, cache: DiskCache | None):
-        self._cache = cache
+        self._cache, self._blocks = cache, Blocks()
 
     def keeps(self, options: TrainingOptions) -> bool:
         """Whether what is made of pictures with these options is to be on disk."""
@@ -75,7 +76,7 @@ class _Store:
     def add(self, key: dict | None, tensors: Mapping[str, Tensor]) -> Entry:
         tensors = {name: tensor.detach().float().cpu() for name, tensor in tensors.items()}
         entry = None if key is None else self._cache.add(key, tensors)
-        return entry or MemoryEntry(tensors)
+        return entry or MemoryEntry({name: self._blocks.keep(tensor) for name, tensor in tensors.items()})
 
 
 def _versions_of(item: Picture | Example, position: int, seed: int) -> list[Version]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from torch import Size
 
-from .cache import Entry, FileEntry, MemoryEntry
+from .cache import Entry, FileEntry
+from .memory import MemoryEntry
 from .pictures import Example
 
 #: Samples that are read before they are asked for; a sample of 1024 x 1024 pixels is a megabyte.

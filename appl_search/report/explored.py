@@ -9,9 +9,11 @@ from torch import Tensor
 
 from ..exploring.exploration import Effect, Exploration
 from ..exploring.variants import ALL, ALONE, NONE, OFF
+from ..loras.errors import cut
 from .sheet import CAPTION, CELL, GAP, sheet
 
 _GROUND, _TEXT = (30, 30, 30), (237, 237, 237)
+_LONGEST_NAME = 60
 _MOST = 3  # blocks that the words name
 _SEEN = 0.05  # % of difference below which nobody sees one: an eighth of a step of 8 bits, or a few pixels
 _TITLES = {OFF: "Each block off", ALONE: "Each block alone"}
@@ -20,7 +22,10 @@ _TITLES = {OFF: "Each block off", ALONE: "Each block alone"}
 def grid(exploration: Exploration) -> Image.Image:
     """All pictures in the order of blocks, each with the map of its difference to its right, and its name and numbers below."""
     both = [_side_by_side(shown.pixels, where) for shown, where in zip(exploration.pictures, exploration.maps)]
-    parts = [_title(f"{exploration.name}: a picture, and to its right where it differs (black: nowhere)"), _sheet(both[:2], [_caption(exploration, effect) for effect in exploration.effects[:2]])]
+    parts = [
+        _title(f"{cut(exploration.name, _LONGEST_NAME)}: a picture, and to its right where it differs (black: nowhere)"),
+        _sheet(both[:2], [_caption(exploration, effect) for effect in exploration.effects[:2]]),
+    ]
     for kind in exploration.kinds:
         effects = exploration.of_kind(kind)
         there = [picture for shown, picture in zip(exploration.pictures, both) if shown.variant.kind == kind]
@@ -60,7 +65,8 @@ def explored_table(exploration: Exploration) -> list[str]:
 def explored_words(exploration: Exploration) -> str:
     """How the pictures were had, which blocks they depend on most, and which do not show."""
     settings = ", ".join(f"{name} {value}" for name, value in exploration.settings.items())
-    found = [f"{exploration.sampled} pictures sampled, {exploration.found} found from before ({settings})."]
+    prompt = f"{cut(exploration.prompt)!r}; " if exploration.prompt else ""
+    found = [f"{exploration.sampled} pictures sampled, {exploration.found} found from before ({prompt}{settings})."]
     for kind in exploration.kinds:
         effects = exploration.by_effect(kind)
         seen = [effect for effect in effects if exploration.counted(effect).pixels >= _SEEN]

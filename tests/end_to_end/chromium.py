@@ -265,7 +265,7 @@ class ComfyPage:
         """Opens a panel's figures for experts."""
         figures = self.page.locator(PANEL).nth(panel).locator("details")
         if figures.get_attribute("open") is None:
-            figures.locator("summary").click()
+            figures.locator("summary").press("Enter")
             self.settle()
 
     def button(self, name: str) -> Any:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 #: The unit tests that lean on the host most.
 UNITS = (
-    "test_adapters.py", "test_bake.py", "test_hooks.py", "test_look.py", "test_memory.py", "test_nothing_changes.py", "test_own_layers.py",
-    "test_patches.py", "test_published_program.py", "test_sd15.py", "exploring/test_signature.py",
+    "test_adapters.py", "test_bake.py", "test_devices.py", "test_dynamic_loading.py", "test_hooks.py", "test_look.py", "test_memory.py",
+    "test_nothing_changes.py", "test_own_layers.py", "test_patches.py", "test_published_program.py", "test_sd15.py",
+    "exploring/test_signature.py",
 )  # fmt: skip
 INSPIRE_FAMILIES, INSPIRE_LAYOUTS, INSPIRE_SEED = ("sdxl", "sd15"), 300, 20
 

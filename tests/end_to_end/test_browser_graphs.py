@@ -83,6 +83,8 @@ def test_a_search_in_a_subgraph_is_seen_inside_it(page: ComfyPage, seed: int):
     output.wait_for(timeout=PATIENCE * 1000)
     page.page.evaluate("app.canvas.setGraph(app.graph.nodes.find((one) => one.subgraph).subgraph)")
     page.wait_for_status(FOUND)
+    x, y = page.page.evaluate("[...app.canvas.graph.nodes[0].pos]")
+    page.look_from(x - 120, y - 100, 1.0)
     found = page.wait_for_string()
     page.unfold()
     page.page.locator(f"{PANEL} input[type=range]").fill("36")

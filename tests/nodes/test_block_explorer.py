@@ -84,7 +84,7 @@ def test_pictures_are_kept_beside_the_results(out, folders, node, checkpoint):
     with Image.open(kept[0]) as picture:
         assert picture.info["Description"].startswith("character: ")
     again = explore(node, checkpoint)
-    assert again["ui"]["text"][0].startswith("0 pictures sampled, 5 found from before")
+    assert again["ui"]["text"][0].startswith("0 pictures sampled, 5 found from before ('a large zibby'; width 64, height 64, steps 2")
     assert all(torch.equal(one, other) for one, other in zip(again["result"][:3], out["result"][:3]))
 
 

@@ -75,7 +75,7 @@ def test_a_lora_that_is_gone_cannot_be_baked(folders, file):
 def test_a_report_has_the_pictures_before_and_after(file, folders):
     without = handing_out.report(file, None)
     assert without.count("data:image/jpeg") == 0 and "OUT01" in without
-    sheet = preview_sheet._sheet([Image.new("RGB", (64, 64))] * 3, ["start", "2 samples", "found"])
+    sheet = preview_sheet.sheet([Image.new("RGB", (64, 64))] * 3, ["start", "2 samples", "found"])
     about = preview_sheet.PngInfo()
     about.add_itxt("Description", "Preview pictures: start, 2 samples, found")
     sheet.save(preview_sheet.sheet_path(file), pnginfo=about)
