@@ -60,10 +60,20 @@ class Moments:
             self._fourths.add(4 * batch.probes.pow(4).mean(0), probed, of_probes)
         mean = batch.gradients.mean(0)
         centered = batch.gradients - mean
-        self._spread.add(centered.T @ centered / max(size - 1, 1), size, counts)
+        self._spread.add(centered.T @ centered / max(size - 1, 1), size, counts**2)
         self._squares.add(batch.gradients.T @ batch.gradients / size, size, counts)
         self._loss.add(batch.losses.mean(), size, counts)
         self._moves.add(place, mean, size * counts)
+
+    @property
+    def place(self) -> Tensor:
+        """The mean place of the batches [p]."""
+        return self._moves.place
+
+    @property
+    def reliance(self) -> float:
+        """How far the curvature between rates can be relied on, in 0..1: what is left of it when it is shrunk."""
+        return self._curvature.reliance
 
     def quadratic(self) -> Quadratic:
         """The quadratic model of the loss around the mean place; after the first batch.
@@ -73,7 +83,7 @@ class Moments:
         where the draws say little about a rate it stays near its start: see :meth:`_ridge`.
         """
         curvature = _shrunk(self._curvature)
-        noise = self._spread.value / self._spread.effective
+        noise = self._spread.value / self._squares.effective
         ridge = self._ridge(curvature.diagonal(), noise.diagonal())
         place, gradient = self._moves.place, self._moves.gradient
         corrected = self._moves.corrected(curvature, _shrunk(self._spread), self.batches**FADING)
@@ -132,8 +142,7 @@ class Moments:
 
 def _shrunk(mean: _Mean) -> Tensor:
     """A mean of outer products [p, p], shrunk towards its diagonal by p / (p + n)."""
-    p = len(mean.value)
-    return torch.lerp(mean.value, torch.diag(mean.value.diagonal()), p / (p + mean.effective))
+    return torch.lerp(torch.diag(mean.value.diagonal()), mean.value, mean.reliance)
 
 
 class _Mean:
@@ -151,6 +160,11 @@ class _Mean:
     @property
     def effective(self) -> float:
         return self.weight**2 / self._squares if self._squares else 0.0
+
+    @property
+    def reliance(self) -> float:
+        """n / (p + n) for a mean of n outer products [p, p]."""
+        return self.effective / (len(self.value) + self.effective)
 
     def state_dict(self) -> dict:
         return {"value": self.value, "weight": self.weight, "squares": self._squares}
