@@ -13,9 +13,14 @@ from appl_search import SearchSettings
 
 #: Twenty rates from 0 to 1.5.
 BEST = torch.linspace(0, 1.5, 20, dtype=torch.float64)[None]
-#: Numbers in a prediction, and how much a rate of 1 changes each beside an error of 1. A sample of SDXL has 65536 at 1024 x 1024; what
-#: counts for the rates is numbers * change^2.
-WORLDS = {"dim": (64, 0.1), "clear": (64, 0.4), "as clear as large pictures": (1024, 0.25)}
+#: Numbers in a prediction; how much a rate of 1 changes each, beside an error of 1; and how far apart what the pictures want is. A
+#: sample of SDXL has 65536 numbers at 1024 x 1024; what counts for the rates is numbers * change^2.
+WORLDS = {
+    "dim": (64, 0.1, 0.0),
+    "clear": (64, 0.4, 0.0),
+    "clear, many numbers": (1024, 0.25, 0.0),
+    "clear, many numbers, pictures unlike": (1024, 0.25, 0.1),
+}
 NEAR = 0.02
 #: The 95% point of the normal distribution: half the width of a 90% interval, in standard errors.
 WIDTH_90 = 1.645
@@ -38,8 +43,8 @@ class Row:
 
 def measure(repeats: int) -> Iterator[Row]:
     """Searches of 320 samples without a penalty, each with a world, pictures and draws of its own."""
-    for world, (outputs, strength) in WORLDS.items():
-        found = [_search(outputs, strength, seed) for seed in range(repeats)]
+    for world, kind in WORLDS.items():
+        found = [_search(*kind, seed) for seed in range(repeats)]
         off, errors = (torch.stack(each) for each in zip(*found))
         yield Row(
             world=world,
@@ -52,10 +57,10 @@ def measure(repeats: int) -> Iterator[Row]:
         )
 
 
-def _search(outputs: int, strength: float, seed: int) -> tuple[Tensor, Tensor]:
+def _search(outputs: int, strength: float, unlike: float, seed: int) -> tuple[Tensor, Tensor]:
     """How far off each rate is, and its standard error."""
     settings = SearchSettings(seed=seed, penalty=0.0, tolerance=0.0, held_out=0.0, comparison=0, check_gradient=False)
-    evaluator = PlantedEvaluator(BEST, 10, settings, seed, strength=strength, outputs=outputs)
+    evaluator = PlantedEvaluator(BEST, 10, settings, seed, unlike, strength, outputs)
     (weights,) = searched(evaluator, settings).block_weights
     return torch.tensor(weights.values).double() - evaluator.wanted, torch.tensor(weights.stderr).double()
 

@@ -31,7 +31,7 @@ from .secant import Moves
 #: from place to place, and is the harder to know.
 FADING, CURVATURE_FADING = 1.0, 0.5
 #: How far from their start rates are expected, as a standard deviation.
-PRIOR = 2.0
+PRIOR = 1.0
 
 
 class Moments:
@@ -60,7 +60,7 @@ class Moments:
             self._fourths.add(4 * batch.probes.pow(4).mean(0), probed, of_probes)
         mean = batch.gradients.mean(0)
         centered = batch.gradients - mean
-        self._spread.add(centered.T @ centered / max(size - 1, 1), size, counts**2)
+        self._spread.add(centered.T @ centered / max(size - 1, 1), size, counts**2)  # as the variance of a weighted mean does
         self._squares.add(batch.gradients.T @ batch.gradients / size, size, counts)
         self._loss.add(batch.losses.mean(), size, counts)
         self._moves.add(place, mean, size * counts)
