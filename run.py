@@ -40,10 +40,25 @@ def venv_python() -> Path:
     return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def run(*command: str | Path) -> int:
-    """Runs a command in the project's folder and returns its exit status."""
+def run(*command: str | Path, folder: Path | None = ROOT, env: dict[str, str] | None = None) -> int:
+    """Runs a command in a folder (the project's; None: the user's) and returns its exit status.
+
+    Ctrl-C is the command's own business: it gets it, too, and may have something to save.
+    """
     sys.stdout.flush()
-    return subprocess.call([str(part) for part in command], cwd=str(ROOT))
+    with subprocess.Popen([str(part) for part in command], cwd=folder, env=env) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
+
+
+def shell(command: str, arguments: list[str]) -> int:
+    """Runs a command of the program in the user's own folder: paths in its options start there."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return run(venv_python(), "-m", "appl_search", command, *arguments, folder=None, env=env)
 
 
 def requirements_hash() -> str:
@@ -119,8 +134,8 @@ def test(arguments: list[str]) -> int:
 def main(arguments: list[str]) -> int:
     commands = {
         "setup": lambda rest: 0,
-        "demo": lambda rest: run(venv_python(), "-m", "appl_search", "demo", *rest),
-        "search": lambda rest: run(venv_python(), "-m", "appl_search", "search", *rest),
+        "demo": lambda rest: shell("demo", rest),
+        "search": lambda rest: shell("search", rest),
         "test": test,
         "bench": lambda rest: run(venv_python(), "tests/benchmarks", *rest),
     }

@@ -184,8 +184,8 @@ def test_images_are_cropped_centrally_to_multiples_of_eight_and_it_says_so():
     }  # fmt: skip
     assert images.notes == ("Image 1 was cropped centrally from 70x67 to 64x64 pixels.",)
     assert images.size_note == (
-        "1 of 1 images is far from the 1024x1024 pixels that SDXL was trained at; the first of them has 64x64. Training "
-        "Options can bring images to that size."
+        "1 of 1 images is far from the 1024x1024 pixels that SDXL was trained at; the first of them has 64x64. The "
+        "training options width and height bring images to that size."
     )
 
 

@@ -28,7 +28,7 @@ def dry_run(task: Task, team: Team) -> str:
         f"LoRAs: {', '.join(map(_lora, task.loras))}",
         f"Training images: {_images(task.images)}",
         f"Search: {settings.method}, {settings.samples} samples in at most {settings.steps} steps of {settings.batch_size}, seed {settings.seed}",
-        f"Memory: {memory / _GIB:.1f} GiB",
+        f"Memory: at most {' and '.join(f'{size / _GIB:.2f} GiB {where}' for where, size in memory.items())}",
         f"Time: {each:.2f} s for a step, so {_time(each * settings.steps)} at most, beside loading and preview pictures",
         "Nothing was written.",
     ]

@@ -21,6 +21,7 @@ def add(commands) -> None:
     """The command and its options."""
     parser = commands.add_parser(
         "evaluate",
+        usage="%(prog)s --model FILE --lora FILE [FILE ...] --images FOLDER --choice NAME=WHAT [NAME=WHAT ...] [options]",
         help="compare block weights on pictures, with intervals",
         description="Compares choices of block weights on pictures. No LoRA is always one of them. Options that only a search has "
         "do nothing here; --comparison says how many samples each choice gets.",

@@ -29,7 +29,7 @@ _PREVIEW = "preview-"
 def add_inputs(parser: argparse.ArgumentParser) -> None:
     """The options that say what is searched, and how."""
     models = parser.add_argument_group("models and LoRAs")
-    models.add_argument("--model", required=True, help="a checkpoint file, or 'demo' for the tiny SDXL that comes with this program")
+    models.add_argument("--model", required=True, metavar="FILE", help="a checkpoint file, or 'demo' for the tiny SDXL that comes with this program")
     models.add_argument("--vae", type=Path, metavar="FILE", help="a VAE of its own (the checkpoint's)")
     models.add_argument("--fp32-vae", action="store_true", help="the VAE computes in fp32")
     models.add_argument("--dtype", choices=DTYPES, default="", help="of the U-Net's weights (ComfyUI chooses)")
@@ -43,6 +43,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     images.add_argument("--images", type=Path, required=True, metavar="FOLDER", help="a folder of pictures with captions beside them, or a dataset file (.toml) of kohya's trainers")
     images.add_argument("--regularisation-images", type=Path, metavar="FOLDER", help="pictures that show what should stay as it is")
     images.add_argument("--metadata", type=Path, metavar="FILE", help="captions of --images from a metadata file (.json, .jsonl) of kohya's tools")
+    images.add_argument("--masks", type=Path, metavar="FOLDER", help="masks of --images, by the same names: the loss counts where they are white (those beside the images)")
     images.add_argument("--caption-extension", nargs="+", default=list(CAPTION_EXTENSIONS), metavar="EXTENSION", help="of caption files (.txt .caption)")
     images.add_argument("--sub-folders", action=argparse.BooleanOptionalAction, default=True, help="pictures in folders of --images count, too")
     images.add_argument("--skip-broken", action="store_true", help="leave out pictures that cannot be read, instead of refusing them")
@@ -104,7 +105,7 @@ def _images(options: argparse.Namespace) -> TrainingSet:
         "skip_broken": options.skip_broken,
         "cache_folder": options.cache_folder,
     }
-    images = read_training_set(options.images, wanted, metadata=options.metadata, **more)
+    images = read_training_set(options.images, wanted, metadata=options.metadata, masks=options.masks, **more)
     if options.regularisation_images is not None:
         images += read_training_set(options.regularisation_images, replace(wanted, regularisation=True), **more)
     return images

@@ -38,13 +38,15 @@ def search(task: Task, team: Team, outputs: Outputs, options: argparse.Namespace
         if options.resume is not None:
             state.go_on_from(options.resume)
         try:
-            with _interruptible() as interrupted, _watching(task, team, outputs, layouts, len(run.losses), options) as watchers:
+            with _interruptible(team) as interrupted, _watching(task, team, outputs, layouts, len(run.losses), options) as watchers:
                 for last in run:
                     state.after_step()
                     for watcher in watchers:
                         watcher(last)
                     if team.agree(finish=bool(interrupted)):
                         raise KeyboardInterrupt
+                if team.is_main:
+                    SearchConsole.measuring()
                 result = run.finish()
         except KeyboardInterrupt as error:
             if last is not None and team.is_main:
@@ -77,13 +79,14 @@ def _watching(task: Task, team: Team, outputs: Outputs, layouts: Sequence[LoraLa
 
 
 @contextmanager
-def _interruptible() -> Iterator[list]:
+def _interruptible(team: Team) -> Iterator[list]:
     """A list that is filled when the user presses Ctrl-C, so that a step can end; the second time is as ever."""
     interrupted: list[int] = []
 
     def note(number: int, frame: object) -> None:
         interrupted.append(number)
-        print("\nEnding after this step. Ctrl-C again ends at once.", file=sys.stderr)
+        if team.is_main:
+            print("\nEnding after this step. Ctrl-C again ends at once.", file=sys.stderr)
         signal.signal(signal.SIGINT, before)
 
     before = signal.getsignal(signal.SIGINT)

@@ -7,7 +7,7 @@ import sys
 import traceback
 
 from ..searching.events import SearchDiverged
-from ..searching.team import TeamError
+from ..searching.team import TeamError, is_first_process
 from . import apply_info, bake, convert, demo, evaluate, look, search
 from .parser import Parser
 
@@ -34,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (SearchDiverged, TeamError) as error:
         return _told(error, FAILED)
     except KeyboardInterrupt as error:
-        print(str(error) or "Interrupted.", file=sys.stderr)
+        if is_first_process():
+            print(str(error) or "Interrupted.", file=sys.stderr)
         return INTERRUPTED
     except Exception:
         return _failed()

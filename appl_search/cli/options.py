@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from ..settings.declaration import MISSING, Setting, declared
 
 T = TypeVar("T")
+_METAVARS = {int: "N", float: "NUMBER", str: "TEXT"}
 
 
 def add_settings(
@@ -38,8 +39,14 @@ def given_settings(options: argparse.Namespace, settings: type[T], prefix: str =
 def _option(setting: Setting) -> dict[str, Any]:
     is_required = setting.default is MISSING
     default = None if is_required else setting.shown(setting.default)
-    note = "" if is_required else " (none)" if default is None else " (%(default)s)"
+    note = "" if is_required else f" ({_in_words(default)})"
     option = {"default": default, "required": is_required, "help": setting.help.replace("%", "%%") + note}
     if setting.kind is bool:
         return {**option, "action": argparse.BooleanOptionalAction}
-    return {**option, "type": setting.kind, "choices": setting.choices or None}
+    return {**option, "type": setting.kind, "choices": setting.choices or None, "metavar": None if setting.choices else _METAVARS[setting.kind]}
+
+
+def _in_words(default: Any) -> str:
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return "none" if default in (None, "") else str(default).replace("%", "%%")

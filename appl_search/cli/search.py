@@ -11,7 +11,7 @@ from ..report.console import SearchConsole
 from ..searching.team import launched_team
 from .config_file import with_config
 from .inputs import add_inputs, read_task
-from .logs import TRACKERS, check_trackers
+from .logs import ALL, TRACKERS, chosen_trackers
 from .outputs import Outputs
 from .script_names import in_our_words
 
@@ -20,6 +20,7 @@ def add(commands) -> None:
     """The command and its options."""
     parser = commands.add_parser(
         "search",
+        usage="%(prog)s --model FILE --lora FILE [FILE ...] --images FOLDER [options]",
         help="search block weights of LoRAs for your checkpoint and pictures",
         description="Searches block weights of LoRAs. The options of kohya-ss's train_network_appl_weights.py are understood "
         "where they mean the same; docs/options.md has them all.",
@@ -32,7 +33,7 @@ def add(commands) -> None:
     output.add_argument("--name", default="found", help="how file names begin (%(default)s)")
     output.add_argument("--overwrite", action="store_true", help="the result of another search of this name may be replaced")
     output.add_argument("--bake", action="store_true", help="LoRA files with what was found multiplied in, too")
-    output.add_argument("--log-with", nargs="+", choices=TRACKERS, default=[], help="logs for these programs, too")
+    output.add_argument("--log-with", nargs="+", choices=(*TRACKERS, ALL), default=[], help="logs for these programs, too")
     output.add_argument("--resume", type=Path, metavar="STATE", help="a state to go on from; one of the same search in --output is found by itself")
     output.add_argument("--dry-run", action="store_true", help="say what would be done, the memory and the time it takes, after two steps")
     parser.set_defaults(run=run)
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     """Searches, and writes what was found."""
     from ..host import checkpoint
 
-    check_trackers(options.log_with)
+    options.log_with = chosen_trackers(options.log_with)
     outputs = None if options.dry_run else Outputs(options.output, options.name, options.overwrite)
     team = launched_team()
     checkpoint.prepare()

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from . import embedded
+from .text_files import text_files
 
 COMFYUI_PATH = "COMFYUI_PATH"  # of the environment: the folder of a ComfyUI that is to be the host
-_TOKENIZER_FILES = ("vocab.json", "merges.txt")
 
 
 def prepare() -> None:
@@ -48,13 +48,13 @@ def load(path: Path, vae_path: Path | None = None, dtype: str = "", fp32_vae: bo
 
     if not path.is_file():
         raise ValueError(f"There is no checkpoint {path}.")
-    _check_tokenizer()
     dtypes = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
     options = {"dtype": dtypes[dtype]} if dtype else {}
     if fp32_vae:
         comfy.cli_args.args.fp32_vae = True
     try:
-        found = comfy.sd.load_checkpoint_guess_config(str(path), output_vae=vae_path is None, output_clip=True, model_options=options)
+        with text_files():
+            found = comfy.sd.load_checkpoint_guess_config(str(path), output_vae=vae_path is None, output_clip=True, model_options=options)
     except (RuntimeError, ValueError, KeyError, AttributeError) as error:
         raise ValueError(f"ComfyUI cannot load {path} as a checkpoint: {_first_line(error)}. Give a whole checkpoint, not a U-Net or a LoRA.") from error
     model, clip, vae = found[:3]
@@ -74,19 +74,6 @@ def add_loras(model, clip, loras: Sequence[tuple[Path, float]]) -> tuple[Any, An
         patches = load_lora(LoraSource(path), model, clip).patches
         model, clip = add_patches(model, clip, patches, dict.fromkeys(patches, strength).__getitem__)
     return model, clip
-
-
-def _check_tokenizer() -> None:
-    """Raises ValueError where the host lacks the words of SDXL's text encoders, which the embedded one does not bring."""
-    import comfy.sd1_clip
-
-    folder = Path(comfy.sd1_clip.__file__).parent / "sd1_tokenizer"
-    missing = [name for name in _TOKENIZER_FILES if not (folder / name).is_file()]
-    if missing:
-        raise ValueError(
-            f"The embedded ComfyUI has no {' and '.join(missing)} of SDXL's tokenizer. Set {COMFYUI_PATH} to the folder of a ComfyUI, "
-            f"or put the files of transformers' CLIPTokenizer (openai/clip-vit-large-patch14) into {folder}."
-        )
 
 
 def _check_parts(path: Path, parts: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import psutil
 import torch
@@ -31,9 +33,21 @@ def check_interrupted() -> None:
     model_management.throw_exception_if_processing_interrupted()
 
 
-def peak_memory() -> int:
-    """Bytes that this process has had at most on the accelerator; without one, the main memory that it has now."""
+def peak_memory() -> dict[str, int]:
+    """Bytes that this process has had at most, by where: on the accelerator, if torch counts them there, and in main memory."""
     where = model_management.get_torch_device()
-    if where.type == "cuda":
-        return torch.cuda.max_memory_allocated(where)
-    return psutil.Process().memory_info().rss
+    on_device = {"on the GPU": torch.cuda.max_memory_allocated(where)} if where.type == "cuda" else {}
+    return {**on_device, "of main memory": _peak_main_memory()}
+
+
+def _peak_main_memory() -> int:
+    """As the system tells it. Linux's getrusage would count what the process was forked from, too."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource  # of Unix only
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -32,6 +32,7 @@ def read_training_set(
     *,
     extensions: Sequence[str] = CAPTION_EXTENSIONS,
     metadata: str | Path | None = None,
+    masks: str | Path | None = None,
     sub_folders: bool = True,
     skip_broken: bool = False,
     check_path: Callable[[Path], object] = lambda path: None,
@@ -43,7 +44,8 @@ def read_training_set(
     with ``options.all_lines`` or wildcards. With ``metadata`` (.json, .jsonl) captions come from there, and pictures
     that are not named there do not count. With ``sub_folders`` their pictures follow; one called `10_name` has its
     pictures ten times in an epoch, with `name` as the caption of those that have none. A mask may lie beside its picture
-    (`cat.mask.png`). Pictures are read when the search needs them, and once here, to find the broken ones.
+    (`cat.mask.png`), or under its name in the folder ``masks``, whose pictures are no training pictures. Pictures are read
+    when the search needs them, and once here, to find the broken ones.
     ``skip_broken``: they are left out with a note, else ValueError names the first. ``check_path`` is called with each
     folder and file before it is opened, and may raise. ``cache_folder``: where it is kept what was seen in pictures whose
     options ask for that; the user's own folder without.
@@ -51,13 +53,19 @@ def read_training_set(
     path = Path(path)
     check_path(path)
     if path.suffix.lower() == ".toml":
+        if metadata is not None or masks is not None:
+            raise ValueError(
+                f"{path} is a dataset file, which names metadata and masks itself: as metadata_file and conditioning_data_dir."
+            )
         subsets, notes = read_subsets(path, options)
     elif path.is_dir():
         subsets, notes = [], []
+        masks = None if masks is None else Path(masks)
         if metadata is not None:
-            subsets = [Subset(path, options, metadata=Path(metadata), deep=sub_folders)]
+            subsets = [Subset(path, options, metadata=Path(metadata), masks=masks, deep=sub_folders)]
         else:
-            subsets = list(_subsets_in(path, options, extensions, sub_folders))
+            found = _subsets_in(path, options, extensions, sub_folders)
+            subsets = [replace(each, masks=masks) for each in found if masks is None or not each.folder.is_relative_to(masks)]
     else:
         raise ValueError(f"{path} is no folder of pictures and no dataset file (.toml).")
     pictures: list[Picture] = []
@@ -98,8 +106,9 @@ class _Read:
 
 def _pictures(subset: Subset, skip_broken: bool, cache: DiskCache | None) -> tuple[list[Picture], list[str]]:
     """(pictures, notes) of one folder."""
-    if not subset.folder.is_dir():
-        raise ValueError(f"There is no folder {subset.folder}.")
+    for folder in (subset.folder, subset.masks):
+        if folder is not None and not folder.is_dir():
+            raise ValueError(f"There is no folder {folder}.")
     entries, notes = _entries(subset, skip_broken)
     read: list[_Read] = []
     for each in ahead(lambda entry: _read(entry, subset, cache), entries, _READERS, 2 * _READERS):
@@ -114,6 +123,8 @@ def _pictures(subset: Subset, skip_broken: bool, cache: DiskCache | None) -> tup
         colour = subset.options.alpha
         meaning = {MASK: "counts as a mask", IGNORE: "was dropped"}.get(colour, f"was laid on {colour}")
         notes.append(f"{_some(names)} an alpha channel, which {meaning}.")
+    if names := [each.picture.name for each in pictures if subset.masks and each.picture.source.mask is None]:
+        notes.append(f"{_some(names)} no mask in {subset.masks}, so the loss counts everywhere.")
     return [each.picture for each in pictures], notes
 
 

@@ -44,7 +44,7 @@ class TrainingSet:
         width, height = far[0].frame.kept
         return (
             f"{len(far)} of {len(pictures)} images {'is' if len(far) == 1 else 'are'} far from the 1024x1024 pixels that SDXL "
-            f"was trained at; the first of them has {width}x{height}. Training Options can bring images to that size."
+            f"was trained at; the first of them has {width}x{height}. The training options width and height bring images to that size."
         )
 
     @property
@@ -54,8 +54,8 @@ class TrainingSet:
         if not weighing:
             return None
         return (
-            f"Brackets weigh words in {len(weighing)} of {len(self.items)} captions, as in ComfyUI's prompts. With literal in Training "
-            "Options they are text, as for kohya's trainers."
+            f"Brackets weigh words in {len(weighing)} of {len(self.items)} captions, as in ComfyUI's prompts. With the training option "
+            "literal they are text, as for kohya's trainers."
         )
 
     def epoch(self) -> list[int]:

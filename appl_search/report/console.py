@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Sequence
 
@@ -49,6 +50,11 @@ class SearchConsole(ConsoleProgress):
             self._shown_at = time.monotonic()
             rates = event.block_weights.tolist()
             self._bar.write("\n".join(side_by_side(self._layouts, rates, shutil.get_terminal_size().columns)))
+
+    @staticmethod
+    def measuring() -> None:
+        """Says that the steps are done and the search is not: what was found is compared, which can take a while."""
+        tqdm.write("Measuring what was found.", file=sys.stderr)
 
     @staticmethod
     def show_result(result: SearchResult) -> None:

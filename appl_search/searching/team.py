@@ -104,6 +104,11 @@ class Several:
         return answers
 
 
+def is_first_process() -> bool:
+    """Whether this process is the one that people are told things by, also before there is a team."""
+    return int(os.environ.get("WORLD_SIZE", "1")) == 1 or int(os.environ.get("RANK", "0")) == 0
+
+
 def launched_team() -> Team:
     """The team that a launcher started this process for, by what it put in the environment; alone without one.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,13 @@ from appl_search.cli.inputs import add_inputs
 from appl_search.cli.main import main, parser
 from appl_search.cli.options import given_settings
 from appl_search.cli.parser import Parser
-from appl_search.cli.script_names import SCRIPT, Already, Changed, Refused, Renamed, in_our_words
+from appl_search.cli.script_names import in_our_words
+from appl_search.cli.script_table import SCRIPT, Already, Changed, Refused, Renamed
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs" / "options.md"
+#: What the script's own parsers list: train_network_appl_weights.py, and the SDXL trainer of 48d368fa (February 2026).
+NAMES = json.loads((ROOT / "tests" / "data" / "script_options.json").read_text(encoding="utf-8"))
 COMMAND = """
     --pretrained_model_name_or_path=sdxl.safetensors --network_module networks.lora networks.lora
     --network_weights a.safetensors b.safetensors --base_weights c.safetensors --base_weights_multiplier 0.5
@@ -96,6 +100,12 @@ def test_switches_can_be_switched_off_in_a_file():
     assert in_our_words(["--no_half_vae"], ["--fp32-vae"]) == ["--fp32-vae"]
 
 
+@pytest.mark.parametrize("name", NAMES["options"] + NAMES["options of later versions"])
+def test_every_option_of_the_scripts_parsers_is_understood_or_refused_with_a_sentence(name):
+    own = {each.removeprefix("--").replace("-", "_") for each in search_options()}
+    assert name in SCRIPT or name in own, f"--{name} would be called unknown"
+
+
 def test_every_option_of_the_script_is_in_the_documentation():
     rows = {}
     for line in DOCS.read_text(encoding="utf-8").splitlines():
@@ -112,6 +122,14 @@ def test_every_option_of_the_script_is_in_the_documentation():
         elif isinstance(meaning, (Refused, Already)):
             assert "`--" not in rows[name], name
     assert [name for name in rows if name not in SCRIPT and name not in own] == []
+    assert [name for name in NAMES["options"] + NAMES["options of later versions"] if name not in rows] == []
+
+
+def test_masks_and_held_out_images_have_the_later_scripts_names():
+    given = "--model a --lora b --images c --masked_loss --conditioning_data_dir masks --enable_wildcard --validation_split 0.25 --network_dim 32"
+    options = read(given.split())
+    assert (options.masks.name, options.wildcards, options.held_out, options.alpha) == ("masks", True, 0.25, "white")
+    assert read([*given.split(), "--alpha_mask"]).alpha == "mask"
 
 
 def test_every_input_is_an_option_of_a_parser_of_its_own():

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -19,7 +20,7 @@ from safetensors.torch import load_file
 from appl_search import BlockWeights, LoraSource, SearchResult, SearchSettings, TrainingSet, read_training_set, search
 from appl_search.cli.main import main
 from appl_search.demo import load_tiny_sdxl
-from appl_search.searching.run import Run
+from tests import other_process
 from tests.cli import shell
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,29 +114,28 @@ def test_options_come_from_a_file_and_the_command_line_counts_more(tmp_path):
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(tmp_path, capsys):
     assert shell.search(tmp_path / "new", "--dry-run", "--rules", "IN = 0", short=["--samples", 100, "--batch-size", 2]) == 0
     out = capsys.readouterr().out
-    assert "LoRAs: style (IN = 0)" in out and "10" in out and "in at most 50 steps of 2" in out and "GiB" in out and "s for a step" in out
+    assert "LoRAs: style (IN = 0)" in out and "10" in out and "in at most 50 steps of 2" in out and "s for a step" in out
     assert not (tmp_path / "new").exists()
+    (memory,) = re.findall(r"Memory: at most .*?(\d+\.\d\d) GiB of main memory\n", out)
+    assert 0.1 < float(memory) < psutil.virtual_memory().total / 2**30
 
 
-def interrupt_after(monkeypatch, steps: int) -> None:
-    """Ctrl-C, as the system sends it, while the step after this many is computed."""
-    event = Run._event
-    taken = []
-
-    def interrupted(self, *numbers):
-        taken.append(numbers)
-        if len(taken) == steps:
-            os.kill(os.getpid(), signal.SIGINT)
-        return event(self, *numbers)
-
-    monkeypatch.setattr(Run, "_event", interrupted)
+def test_the_memory_said_is_the_most_there_was_and_not_what_is_left():
+    program = """
+import psutil
+from appl_search.host import device
+torch.ones(2**27, dtype=torch.int32).sum()  # half a GiB, and gone again
+print(device.peak_memory()["of main memory"] - psutil.Process().memory_info().rss)
+"""
+    done = other_process.run([program])
+    assert int(done.stdout) > 0.4 * 2**30, done.stderr
 
 
 def test_ctrl_c_saves_and_the_same_command_goes_on_to_the_same_end(tmp_path, capsys, monkeypatch):
     short = ["--samples", 6, "--batch-size", 2, "--no-check-gradient"]
     assert shell.search(tmp_path / "whole", short=short) == 0
     with monkeypatch.context() as patch:
-        interrupt_after(patch, 2)
+        shell.at_step(patch, 2, shell.ctrl_c)
         assert shell.search(tmp_path / "cut", short=short) == 130
     (state,) = (tmp_path / "cut" / "unfinished").iterdir()
     assert str(state) in capsys.readouterr().err
@@ -179,12 +179,6 @@ def test_what_was_found_is_not_overwritten_unless_it_may_be(tmp_path, capsys):
     assert shell.search(tmp_path, "--overwrite") == 0 and found(tmp_path)
 
 
-def test_a_tracker_that_is_not_installed_is_named_before_anything_is_done(tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "wandb", None)
-    assert shell.search(tmp_path / "new", "--log-with", "wandb") == 2
-    assert "pip install wandb" in capsys.readouterr().err and not (tmp_path / "new").exists()
-
-
 def test_epochs_count_repeats_and_regularisation_pictures(tmp_path):
     pictures = ["--repeats", 2, "--max-epochs", 1, "--regularisation-images", shell.IMAGES, "--batch-size", 40]
     assert shell.search(tmp_path, *pictures, short=["--no-check-gradient"]) == 0
@@ -197,6 +191,7 @@ def test_in_a_process_of_its_own(tmp_path):
                shell.IMAGES, "--output", tmp_path, *shell.SHORT]  # fmt: skip
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
+    assert "\nMeasuring what was found.\n" in done.stderr
     assert "found.json" in done.stdout and "loss=" in done.stderr and found(tmp_path)
 
 

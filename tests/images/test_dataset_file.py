@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from PIL import Image
 
@@ -96,6 +99,25 @@ SUBSET = '[[datasets]]\nresolution = 128\n[[datasets.subsets]]\nimage_dir = "cat
 def test_what_cannot_be_read_or_served_is_refused_by_name(home, text, message):
     with pytest.raises(ValueError, match=message):
         read(home, text)
+
+
+def test_every_key_of_the_trainers_is_known_and_documented(home):
+    root = Path(__file__).resolve().parents[2]
+    keys = json.loads((root / "tests" / "data" / "script_options.json").read_text(encoding="utf-8"))["dataset file"]
+    rows = (root / "docs" / "options.md").read_text(encoding="utf-8")
+    for key in keys:
+        table = SUBSET.replace("resolution = 128", "") + (f"{key} = 3" if key != "image_dir" else "")
+        try:
+            read(home, table)
+        except ValueError as error:
+            assert "there is no option" not in str(error), key
+        assert f"\n| `{key}` | " in rows, f"docs/options.md has no row for {key}"
+
+
+def test_a_dataset_file_names_metadata_and_masks_itself(home):
+    for more in ({"masks": home / "masks"}, {"metadata": home / "meta.json"}):
+        with pytest.raises(ValueError, match="set.toml is a dataset file, which names metadata and masks itself"):
+            read(home, SUBSET, **more)
 
 
 def test_options_that_are_off_change_nothing(home):

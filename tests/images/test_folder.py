@@ -107,6 +107,18 @@ def test_masks_beside_pictures_are_their_masks_and_no_pictures(folder):
     assert training_set.items[3].read()[1] is None
 
 
+def test_masks_of_another_folder_have_the_pictures_names(folder, tmp_path):
+    masks = tmp_path / "masks of them"
+    masks.mkdir()
+    for name in ("a.png", "c.WEBP"):
+        Image.new("L", (64, 64), 255).save(masks / name)
+    training_set = read_training_set(folder, masks=masks)
+    assert [item.read()[1] is not None for item in training_set.items] == [True, False, True]
+    assert any(note.endswith(f"b.png has no mask in {masks}, so the loss counts everywhere.") for note in training_set.notes)
+    with pytest.raises(ValueError, match="There is no folder .*gone"):
+        read_training_set(folder, masks=tmp_path / "gone")
+
+
 def test_pictures_come_upright(tmp_path):
     image = Image.new("RGB", (64, 96), "red")
     image.paste("blue", (0, 0, 64, 8))
