@@ -163,8 +163,9 @@ class _Mean:
 
     @property
     def reliance(self) -> float:
-        """n / (p + n) for a mean of n outer products [p, p]."""
-        return self.effective / (len(self.value) + self.effective)
+        """n / (p + n) for a mean of n outer products [p, p], of numbers that are not always 0."""
+        p = max(int((self.value.diagonal() > 0).sum()), 1)
+        return self.effective / (p + self.effective)
 
     def state_dict(self) -> dict:
         return {"value": self.value, "weight": self.weight, "squares": self._squares}
