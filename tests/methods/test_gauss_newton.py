@@ -77,6 +77,12 @@ def test_rates_that_nothing_depends_on_stay_near_their_start():
     assert float(found[0]) == pytest.approx(0.5, abs=0.05)
 
 
+def test_batches_of_one_sample_come_near_too():
+    world = PlantedWorld(RATES)
+    found = world.run(GaussNewton, SearchSettings(samples=320, batch_size=1, penalty=0.0, tolerance=0.0)).solution()
+    assert float((found - world.best).norm()) < 0.25 * float(world.best.norm())
+
+
 def test_a_rate_with_a_sixth_of_the_curvature_that_the_probes_say_does_not_creep():
     """As a rate that saturates: with batches at the model's minima alone it is 0.12 away in the mean, and the others further off."""
 

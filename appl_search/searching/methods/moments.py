@@ -59,7 +59,7 @@ class Moments:
             self._curvature.add(2 * batch.probes.T @ batch.probes / probed, probed, of_probes)
             self._fourths.add(4 * batch.probes.pow(4).mean(0), probed, of_probes)
         mean = batch.gradients.mean(0)
-        centered = batch.gradients - mean
+        centered = batch.gradients - mean if size > 1 else batch.gradients  # one alone is nearly all luck
         self._spread.add(centered.T @ centered / max(size - 1, 1), size, counts**2)  # as the variance of a weighted mean does
         self._squares.add(batch.gradients.T @ batch.gradients / size, size, counts)
         self._loss.add(batch.losses.mean(), size, counts)

@@ -42,8 +42,8 @@ class Moves:
         of what the gradients did besides, with normal priors of width DEVIATION on its elements.
         """
         known = curvature.diagonal() > 0
-        if not known.any():
-            return curvature
+        if not known.any() or not (spread.diagonal()[known] > 0).all():
+            return curvature  # after batches of one sample nobody knows what of the gradients was luck
         axes, inverse, variances = _axes(curvature[known][:, known], spread[known][:, known])
         moves = axes.T @ self._places[known][:, known] @ axes / newest
         besides = inverse.T @ self._slopes[known][:, known] @ axes / newest - moves
