@@ -27,6 +27,7 @@ STAMP = VENV / "requirements.sha256"
 REQUIREMENTS = ROOT / "requirements-dev.txt"
 HOST_REQUIREMENTS = ROOT / "requirements-host.txt"
 WEB_TESTS = ROOT / "tests" / "web"
+END_TO_END = "tests/end_to_end"
 OLDEST_PYTHON = (3, 10)
 OLDEST_NODE = 18  # the first with `node --test`
 
@@ -126,9 +127,16 @@ def web_tests() -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """The Python tests, then the web tests; a failure of either is a failure."""
-    status = run(venv_python(), "-m", "pytest", *arguments)
-    return web_tests() or status
+    """The Python tests, then the web tests; a failure of either is a failure.
+
+    Without options the unit tests run side by side, a file at a time, and then those with a ComfyUI, which share one.
+    """
+    runs = [arguments]
+    if not arguments:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes share the cores; each grows to some 4 GB
+        runs = [[f"--ignore={END_TO_END}", "-n", "auto", "--maxprocesses", "3", "--dist", "loadfile"], [END_TO_END]]
+    statuses = [run(venv_python(), "-m", "pytest", *given) for given in runs]
+    return next(filter(None, (*statuses, web_tests())), 0)
 
 
 def main(arguments: list[str]) -> int:

@@ -102,4 +102,4 @@ class EvaluateBlockWeights:
 
         image, preview = drawn(figure_of, width, height)
         said, table = ranking(comparison), "\n".join(ranking_table(comparison))
-        return shown((f"{said}\n\n{table}", image), [said, table], images=[preview])
+        return shown((f"{said}\n\n{table}", image), [said, table], comparison.notes, images=[preview])

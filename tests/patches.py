@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import sys
@@ -168,6 +169,23 @@ def of_ones(name):
     return lambda model: node("nodes_attention_multiply", name, model, 1.1, 0.9, 1.05, 1.2)
 
 
+#: Nodes that act on what has been predicted for the positive and the negative, with their inputs.
+GUIDANCE = {
+    ("nodes_apg", "APG"): (1.0, 5.0, 0.0), ("nodes_cfg", "CFGNorm"): (1.0,), ("nodes_cfg", "CFGZeroStar"): (), ("nodes_tcfg", "TCFG"): (),
+    ("nodes_fresca", "FreSca"): (1.0, 1.25, 20), ("nodes_lumina2", "RenormCFG"): (100.0, 1.0), ("nodes_mahiro", "Mahiro"): (),
+    ("nodes_perpneg", "PerpNeg"): (oracle.conditioning(), 1.0), ("nodes_eps", "EpsilonScaling"): (1.005,),
+    ("nodes_eps", "TemporalScoreRescaling"): (0.95, 1.0), ("nodes_video_model", "VideoLinearCFGGuidance"): (1.0,),
+}  # fmt: skip
+
+
+def guidance(model):
+    """All of those that the host has."""
+    for (module, name), inputs in GUIDANCE.items():
+        with contextlib.suppress(pytest.skip.Exception):
+            model = node(module, name, model, *inputs)
+    return model
+
+
 #: Each gives a MODEL with the patch on it, or skips the test on a host without it.
 SERVED = {
     "nothing": lambda model: model,
@@ -219,16 +237,8 @@ SERVED = {
     "self-attention multiplied": of_ones("UNetSelfAttentionMultiply"),
     "cross-attention multiplied": of_ones("UNetCrossAttentionMultiply"),
     "temporal attention multiplied": of_ones("UNetTemporalAttentionMultiply"),
-    "APG": lambda model: node("nodes_apg", "APG", model, 1.0, 5.0, 0.0),
-    "CFGNorm": lambda model: node("nodes_cfg", "CFGNorm", model, 1.0),
-    "CFGZeroStar": lambda model: node("nodes_cfg", "CFGZeroStar", model),
-    "TCFG": lambda model: node("nodes_tcfg", "TCFG", model),
-    "FreSca": lambda model: node("nodes_fresca", "FreSca", model, 1.0, 1.25, 20),
-    "RenormCFG": lambda model: node("nodes_lumina2", "RenormCFG", model, 100.0, 1.0),
-    "Mahiro": lambda model: node("nodes_mahiro", "Mahiro", model),
-    "PerpNeg": lambda model: node("nodes_perpneg", "PerpNeg", model, oracle.conditioning(), 1.0),
-    "EpsilonScaling": lambda model: node("nodes_eps", "EpsilonScaling", model, 1.005),
-    "TemporalScoreRescaling": lambda model: node("nodes_eps", "TemporalScoreRescaling", model, 0.95, 1.0),
+    "guidance": guidance,
+    "compute dtype": lambda model: node("nodes_model_advanced", "ModelComputeDtype", oracle.sdxl(torch.float16), "fp32"),
     "DifferentialDiffusion": lambda model: node("nodes_differential_diffusion", "DifferentialDiffusion", model),
 }
 #: Patches that keep something from one call to another, draw random numbers, or write in place.

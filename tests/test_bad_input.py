@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from appl_search import LoraError, LoraSource, SearchSettings, TrainingSet, search
+from appl_search.demo import load_tiny_sdxl, lora_paths
 from appl_search.host.errors import ModelError
 from appl_search.searching.events import SearchDiverged
 from tests import oracle
@@ -163,6 +164,24 @@ def test_conditioning_of_another_kind_of_clip(context, pooled, message):
     conditioning = [[torch.zeros(1, 77, context), {"pooled_output": torch.zeros(1, pooled)}]]
     with pytest.raises(ModelError, match=message):
         run(training_set=TrainingSet.from_latents({"samples": torch.zeros(1, 4, 8, 8)}, conditioning))
+
+
+@pytest.mark.parametrize(
+    "shape, message",
+    [((1, 16, 8, 8), r"latent of shape \(1, 16, 8, 8\) of 64x64 pixels"), ((1, 4, 4, 4), "latent of shape"), ((1, 4, 1, 8, 8), "latent of shape")],
+)
+def test_a_vae_of_another_kind(shape, message, monkeypatch):
+    model, clip, vae = load_tiny_sdxl()
+    monkeypatch.setattr(vae, "encode", lambda pixels: torch.zeros(shape))
+    with pytest.raises(ModelError, match=f"{message}.*expected \\(1, 4, 8, 8\\). Use the checkpoint's own VAE"):
+        search(model, clip, vae, [LoraSource(lora_paths()["style"])], TrainingSet.from_images(torch.zeros(1, 64, 64, 3), "a cat"), QUICK)
+
+
+def test_a_clip_without_a_pooled_output(monkeypatch):
+    model, clip, vae = load_tiny_sdxl()
+    monkeypatch.setattr(clip, "encode_from_tokens", lambda tokens, return_pooled: (torch.zeros(1, 77, 64), None))
+    with pytest.raises(ModelError, match="The CLIP gives no pooled output.*Use the checkpoint's own CLIP"):
+        search(model, clip, vae, [LoraSource(lora_paths()["style"])], TrainingSet.from_images(torch.zeros(1, 64, 64, 3), "a cat"), QUICK)
 
 
 def test_images_without_vae_or_clip():

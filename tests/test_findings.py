@@ -71,8 +71,8 @@ def test_two_loras_are_told_apart_and_pairs_of_blocks_that_are_on_are_named():
     units = [Unit(lora, (BLOCKS.index(name),)) for lora in (0, 1) for name in ("OUT00", "OUT01")]
     pairs = likeness(units, {(0, 2): 0.95, (1, 3): -0.9, (0, 1): 0.65}, error=0.1)
     assert texts(None, pairs, rates=ON * 2, loras=("cat", "ink")) == [
-        "OUT00 of cat and OUT00 of ink do the same: one of them could go.",
-        "OUT01 of cat and OUT01 of ink work against each other: each undoes a part of what the other does.",
+        "OUT00 (cat) and OUT00 (ink) do the same: one of them could go.",
+        "OUT01 (cat) and OUT01 (ink) work against each other: each undoes a part of what the other does.",
     ]
     off = [[0.5] * 20, [0.0] * 20]
     assert texts(None, pairs, rates=off, loras=("cat", "ink")) == []
@@ -132,4 +132,4 @@ def test_a_figure_that_there_is_nothing_for_says_what_to_do(name):
 
 def test_the_report_has_the_sentences_as_text():
     page = html_report(shown(("<b>cat</b>", "ink")), {}, {})
-    assert "Which block does what" in page and "OUT05 of &lt;b&gt;cat&lt;/b&gt; does harm" in page and "<b>cat" not in page
+    assert "Which block does what" in page and "OUT05 (&lt;b&gt;cat&lt;/b&gt;) does harm" in page and "<b>cat" not in page

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from appl_search.architectures import ARCHITECTURES
-from appl_search.comparing.verdict import PICTURES, SENTENCES
+from appl_search.comparing import findings, verdict
 from tests.pack import ROOT
 
 WEB = ROOT / "web"
@@ -25,7 +25,7 @@ def said() -> set[str]:
     texts = re.findall(r'\bt\(("(?:[^"\\]|\\.)*")', "".join(path.read_text(encoding="utf-8") for path in SOURCES))
     assert len(texts) > 40
     about = {text for architecture in ARCHITECTURES.values() for text in architecture.about}
-    return {json.loads(text) for text in texts} | about | {*SENTENCES.values(), *PICTURES.values()} | COMPARED
+    return {json.loads(text) for text in texts} | about | {*verdict.SENTENCES.values(), *verdict.PICTURES.values(), *findings.SENTENCES.values(), *findings.PHRASES} | COMPARED
 
 
 def places(text: str) -> list[str]:

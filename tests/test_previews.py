@@ -20,7 +20,7 @@ from appl_search.host.lora_patches import apply
 from appl_search.loras.layout import read_layout
 from tests import oracle
 
-QUICK = SearchSettings(method="adamw", samples=8, batch_size=2, learning_rate=0.3, lr_schedule="constant", validation=0)
+QUICK = SearchSettings(method="adamw", samples=8, batch_size=2, learning_rate=0.3, lr_schedule="constant", validation=0, comparison=0)
 WANTED = PreviewSettings("a zibby", "blurred", every=4, width=128, height=64, steps=3, cfg=3.0, seed=7)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from appl_search import LoraSource, Models, SearchSettings, Task, TrainingSet
 from appl_search.architectures.sdxl import SDXL
@@ -49,3 +50,34 @@ def test_text_encoder_outputs_are_computed_once_when_no_lora_has_text_encoder_ke
     settings = SearchSettings(method="adamw", samples=6, batch_size=2)
     search(*load_tiny_sdxl(), [LoraSource(lora_paths()["style"])], training_set, settings)
     assert len(calls) == 2
+
+
+def skipping_layers(clip):
+    skipping = clip.clone()
+    skipping.clip_layer(-3)
+    return skipping
+
+
+def with_a_hook_lora(clip):
+    """As the host's Set CLIP Hooks makes it, for the text encoders alone."""
+    hooks = pytest.importorskip("comfy.hooks", reason="This host has no hooks.")
+    lora = hooks.create_hook_lora(load_file(lora_paths()["character"]), 0.0, 1.5)
+    hooked = clip.clone()
+    hooked.patcher.forced_hooks = lora.clone()
+    hooked.patcher.forced_hooks.set_keyframes_on_hooks(None)
+    hooked.patcher.register_all_hook_patches(lora, hooks.create_target_dict(hooks.EnumWeightTarget.Clip))
+    return hooked
+
+
+@pytest.mark.parametrize("change", [skipping_layers, with_a_hook_lora])
+def test_what_is_on_the_clip_counts_as_in_comfyui(change):
+    model, clip, vae = load_tiny_sdxl()
+    changed, caption = change(clip), "a zibby"
+    expected, pooled = changed.encode_from_tokens(changed.tokenize(caption), return_pooled=True)
+    assert not torch.equal(expected, clip.encode_from_tokens(clip.tokenize(caption)))
+    images = TrainingSet.from_images(load_images("train")[0][:1], caption)
+    task = Task(models=Models(model=model, clip=changed, vae=vae), loras=[LoraSource(lora_paths()["character"])], images=images)
+    with opened(task) as evaluator, torch.no_grad():
+        (encoded,) = evaluator._text.batch([evaluator.examples.of(0, 0)], torch.zeros(1, evaluator.rates.constant.numel()))
+    torch.testing.assert_close(encoded["c_crossattn"].cond, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(encoded["y"].cond[:, : pooled.shape[1]], pooled, rtol=1e-4, atol=1e-5)

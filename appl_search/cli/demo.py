@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from .. import LoraSource, SearchResult, SearchSettings, TrainingSet
+from ..comparing.comparison import Comparison
+from ..comparing.verdict import strengths_in_words, verdict
 from ..demo import load_images, load_tiny_sdxl, lora_paths
 from ..report.console import ConsoleProgress
-from ..report.tables import table
+from ..report.tables import comparison_table, table
 from .options import add_settings, given_settings
 
-STRENGTHS = [step / 10 for step in range(2, 11)]
-EVALUATION = SearchSettings(samples=160, batch_size=32, seed=2024)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Denoising loss on held-out images of one choice of weights; ``difference`` and its standard error are to the found ones."""
-
-    name: str
-    loss: float
-    difference: float
-    stderr: float
+#: What everybody can try by hand: one strength for all blocks of both LoRAs.
+STRENGTHS = [step / 10 for step in range(11)]
+EVALUATION = SearchSettings(comparison=160, batch_size=32, seed=2024)
 
 
 def add(commands) -> None:
@@ -57,9 +47,9 @@ def run(settings: SearchSettings, output: Path) -> SearchResult:
         result = search(*models, sources, images, settings, on_event=progress)
     for found in result.block_weights:
         print(f"\n{found.name}:", *table(found), sep="\n")
-    print("\nDenoising loss on images that the search has not seen:")
-    for row in compare(models, sources, result):
-        print(f"  {row.name:24} {row.loss:.5f}   found is lower by {row.difference:.5f} +- {row.stderr:.5f}")
+    print("\nDenoising loss on images that the search has not seen, and by how much each is above the found one's:")
+    comparison = compare_on_unseen(models, sources, result)
+    print(*comparison_table(comparison), verdict(comparison).text, sep="\n")
     for found in result.block_weights:
         print(f"\n{found.name}:")
         for format in ("plain", "inspire", "a1111-tag"):
@@ -69,20 +59,11 @@ def run(settings: SearchSettings, output: Path) -> SearchResult:
     return result
 
 
-def compare(models: tuple, sources: Sequence[LoraSource], result: SearchResult) -> list[Comparison]:
-    """The found weights against no LoRA, all ones and the best single strength, on the same held-out draws."""
-    from .. import evaluate
+def compare_on_unseen(models: tuple, sources: Sequence[LoraSource], result: SearchResult) -> Comparison:
+    """The found weights against one strength for all blocks, whichever may be best, on the same draws of images kept for this."""
+    from .. import compare
 
     found = [weights.values for weights in result.block_weights]
-    candidates = {"found": found, "no LoRA": [[0.0] * len(rates) for rates in found]}
-    candidates |= {f"strength {strength:.1f}": [[strength] * len(rates) for rates in found] for strength in STRENGTHS}
-    heldout = TrainingSet.from_images(*load_images("styled_heldout"))
-    losses = dict(zip(candidates, evaluate(*models, sources, heldout, list(candidates.values()), EVALUATION)))
-    single = min((name for name in losses if name.startswith("strength")), key=lambda name: losses[name].mean())
-    rows = {"no LoRA": "no LoRA", "all ones": "strength 1.0", f"best single ({single[9:]})": single, "found": "found"}
-    return [_row(name, losses[key], losses["found"]) for name, key in rows.items()]
-
-
-def _row(name: str, losses: torch.Tensor, found: torch.Tensor) -> Comparison:
-    difference = losses - found
-    return Comparison(name, float(losses.mean()), float(difference.mean()), float(difference.std() / len(losses) ** 0.5))
+    choices = {"found": found}
+    choices |= {strengths_in_words([strength]): [[strength] * len(rates) for rates in found] for strength in STRENGTHS}
+    return compare(*models, sources, TrainingSet.from_images(*load_images("styled_heldout")), choices, EVALUATION)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def run(options: argparse.Namespace) -> None:
     )  # fmt: skip
     text = "\n".join([ranking(comparison), "", *ranking_table(comparison)])
     print(text)
+    for note in (*task.images.remarks, *comparison.notes):
+        print(f"note: {note}", file=sys.stderr)
     if options.table is not None:
         with written_whole(options.table) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
@@ -78,8 +81,7 @@ def _rates(text: str, source: LoraSource) -> list[float]:
         strength = float(text)
     except ValueError:
         return list(BlockWeights.parse(text, source).values)
-    blank = BlockWeights.for_lora(source, {})
-    return list(BlockWeights(blank.layout, (strength,) * len(blank.blocks)).values)
+    return list(BlockWeights.uniform(source, strength).values)
 
 
 def _of_result(path: Path, loras: Sequence[LoraSource]) -> list[list[float]]:

@@ -15,7 +15,7 @@ from ..report.console import SearchConsole
 from ..searching.events import SearchDiverged
 from ..searching.previews import Preview
 from ..searching.result import SearchResult
-from ..searching.run import open_search
+from ..searching.run import Run, open_search
 from ..searching.safekeeping import Safekeeping
 from ..searching.team import Team
 from .logs import Logs
@@ -38,7 +38,7 @@ def search(task: Task, team: Team, outputs: Outputs, options: argparse.Namespace
         if options.resume is not None:
             state.go_on_from(options.resume)
         try:
-            with _interruptible(team) as interrupted, _watching(task, team, outputs, layouts, len(run.losses), options) as watchers:
+            with _interruptible(team) as interrupted, _watching(run, outputs, layouts, options) as watchers:
                 for last in run:
                     state.after_step()
                     for watcher in watchers:
@@ -68,13 +68,16 @@ def _how_to_go_on(state: Safekeeping, has_state: bool) -> str:
 
 
 @contextmanager
-def _watching(task: Task, team: Team, outputs: Outputs, layouts: Sequence[LoraLayout], after: int, options: argparse.Namespace) -> Iterator[list]:
+def _watching(run: Run, outputs: Outputs, layouts: Sequence[LoraLayout], options: argparse.Namespace) -> Iterator[list]:
     """What is told of each step; only the main one of several processes tells anybody."""
-    if not team.is_main:
+    if not run.team.is_main:
         yield []
         return
+    total = run.task.settings.samples
+    if run.samples:
+        print(f"note: the search goes on from {run.samples} of {total} samples.", file=sys.stderr)
     start = outputs.folder / outputs.name
-    with Logs(start, layouts, options.log_with, after) as logs, SearchConsole(task.settings.samples, layouts) as console:
+    with Logs(start, layouts, options.log_with, len(run.losses)) as logs, SearchConsole(total, layouts, run.samples) as console:
         yield [logs, console]
 
 

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
 
     task = read_task(options)
     if team.is_main:
-        for note in filter(None, (*task.images.notes, task.images.size_note, task.images.bracket_note)):
+        for note in task.images.remarks:
             print(f"note: {note}", file=sys.stderr)
     if outputs is None:
         said = dry_run(task, team)

@@ -33,7 +33,8 @@ class Comparison:
     """Losses of candidates on the same draws.
 
     ``losses`` [c]: means. ``difference`` [c, c]: by how much the loss of the row is above that of the column; ``error``
-    [c, c]: half the width of its 95% interval. ``samples``, ``pictures``: how many. ``seen``: one of ``SEEN``.
+    [c, c]: half the width of its 95% interval. ``samples``, ``pictures``: how many. ``seen``: one of ``SEEN``. ``notes``: what
+    else there is to know of how the model was asked, in sentences.
     """
 
     candidates: tuple[Candidate, ...]
@@ -43,6 +44,7 @@ class Comparison:
     samples: int
     pictures: int
     seen: str = GIVEN
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, candidates: Sequence[Candidate], losses: Tensor, pictures: Tensor, seen: str = GIVEN) -> Comparison:
@@ -73,6 +75,7 @@ class Comparison:
             "samples": self.samples,
             "pictures": self.pictures,
             "seen": self.seen,
+            "notes": list(self.notes),
         }
 
     @classmethod
@@ -90,6 +93,7 @@ class Comparison:
             samples=fields.whole("samples", 1, 2**63),
             pictures=fields.whole("pictures", 1, 2**63),
             seen=seen,
+            notes=fields.texts("notes") if fields.has("notes") else (),
         )
 
 

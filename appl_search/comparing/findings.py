@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .ablation import OFF, ON, PICTURES, TIMESTEPS, Ablation
+from .ablation import OFF, ON, PICTURES, THIRD_NAMES, TIMESTEPS, Ablation
 from .likeness import Likeness
 from .units import Unit, listed
 
@@ -48,6 +48,10 @@ SENTENCES = {
     "alike": "{block} and {other} do the same: one of them could go.",
     "fight": "{block} and {other} work against each other: each undoes a part of what the other does.",
 }
+
+THE_LORA, THAT_LORA = "the LoRA", "that LoRA"
+#: What stands in sentences instead of names; all else in them is names and numbers.
+PHRASES = (THE_LORA, THAT_LORA, *THIRD_NAMES)
 
 
 def findings(
@@ -107,7 +111,7 @@ class _Told:
 
     def _carries(self, ablation: Ablation, number: int, share: float) -> Finding:
         rise, low = ablation.rise[number, OFF], ablation.low[number, OFF]
-        values = {"block": self._unit(ablation, number), "lora": "that LoRA" if len(self.loras) > 1 else "the LoRA", "share": f"{100 * share:.0f}"}
+        values = {"block": self._unit(ablation, number), "lora": THAT_LORA if len(self.loras) > 1 else THE_LORA, "share": f"{100 * share:.0f}"}
         values |= _percent(ablation, number, OFF)
         parts = {one: float(rise[one]) * ablation.groups[one].share for one in ablation.of_kind(TIMESTEPS)}
         third = max(parts, key=parts.__getitem__, default=None)
@@ -128,10 +132,10 @@ class _Told:
     def _units(self, ablation: Ablation, numbers: Sequence[int]) -> str:
         """Several of one LoRA."""
         names = listed([self.blocks[block] for number in numbers for block in ablation.units[number].blocks], _LISTED)
-        return f"{names} of {self.loras[ablation.units[numbers[0]].lora]}" if len(self.loras) > 1 else names
+        return f"{names} ({self.loras[ablation.units[numbers[0]].lora]})" if len(self.loras) > 1 else names
 
     def _lora(self, lora: int) -> str:
-        return self.loras[lora] if len(self.loras) > 1 else "the LoRA"
+        return self.loras[lora] if len(self.loras) > 1 else THE_LORA
 
 
 def _percent(ablation: Ablation, number: int, target: int, sign: int = 1) -> dict[str, str]:

@@ -20,9 +20,9 @@ class Unit:
     blocks: tuple[int, ...]
 
     def name(self, loras: Sequence[str], blocks: Sequence[str]) -> str:
-        """For people: "OUT00", "IN04 and IN05", "IN04, IN05 and 3 more", and of which LoRA where there are several."""
+        """For people: "OUT00", "IN04 and IN05", "IN04, IN05 and 3 more", and "OUT00 (style)" where there are several LoRAs."""
         named = listed([blocks[block] for block in self.blocks])
-        return f"{named} of {loras[self.lora]}" if len(loras) > 1 else named
+        return f"{named} ({loras[self.lora]})" if len(loras) > 1 else named
 
 
 def listed(names: Sequence[str], most: int = _LISTED) -> str:

@@ -38,7 +38,7 @@ SENTENCES = {
 PICTURES = {
     "held out": "on {pictures} pictures that the search has not seen",
     "held out, one": "on a picture that the search has not seen",
-    "in turn": "on {pictures} pictures, each by a search without it",
+    "in turn": "on {pictures} pictures, each by what the search knows without it",
     "searched": "on the {pictures} pictures that were searched on, with other noise",
     "searched, one": "on the one picture that was searched on, with other noise",
     "given": "on {pictures} pictures",

@@ -28,6 +28,8 @@ _CHANGES_SAMPLING: dict[str, Callable[[Any], bool]] = {
     "concat_latent_image": lambda value: value is None,
     "unclip_conditioning": lambda value: not value,
     "reference_latents": lambda value: not value,
+    "noise_concat": lambda value: value is None,
+    "default": lambda value: not value,
 }
 
 

@@ -35,6 +35,11 @@ class TrainingSet:
         return TrainingSet(self.items + other.items, self.notes + other.notes)
 
     @property
+    def remarks(self) -> list[str]:
+        """All that a user should read: what was done to the images, and what may be wrong with their sizes and captions."""
+        return [*self.notes, *filter(None, (self.size_note, self.bracket_note))]
+
+    @property
     def size_note(self) -> str | None:
         """What to say when some of the pictures have far fewer or more pixels than SDXL was trained with."""
         pictures = [item for item in self.items if isinstance(item, Picture)]

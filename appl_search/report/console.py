@@ -19,11 +19,14 @@ _CELL = 7  # characters of a rate
 
 
 class ConsoleProgress:
-    """Listens to a search, inside a ``with`` block; ``last``: its latest event, None before the first."""
+    """Listens to a search, inside a ``with`` block; ``last``: its latest event, None before the first.
 
-    def __init__(self, total: int, description: str = "Block weights"):
+    ``start``: the samples that a resumed search goes on from.
+    """
+
+    def __init__(self, total: int, description: str = "Block weights", start: int = 0):
         self.last: Event | None = None
-        self._bar = tqdm(total=total, desc=description, unit="sample")
+        self._bar = tqdm(total=total, desc=description, unit="sample", initial=start)
 
     def __enter__(self) -> ConsoleProgress:
         return self
@@ -40,8 +43,8 @@ class ConsoleProgress:
 class SearchConsole(ConsoleProgress):
     """The bar, and above it all rates now and then. ``layouts``: of the LoRAs."""
 
-    def __init__(self, total: int, layouts: Sequence[LoraLayout]):
-        super().__init__(total)
+    def __init__(self, total: int, layouts: Sequence[LoraLayout], start: int = 0):
+        super().__init__(total, start=start)
         self._layouts, self._shown_at = layouts, time.monotonic()
 
     def __call__(self, event: Event) -> None:

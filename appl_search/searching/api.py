@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -100,4 +101,4 @@ def compare(
         comparison, notes = compared(candidates, losses, torch.tensor(evaluator.examples.items)[examples], GIVEN)
     if comparison is None or notes:
         raise ValueError(" ".join(notes))
-    return comparison
+    return replace(comparison, notes=tuple(evaluator.notes))

@@ -53,8 +53,9 @@ def candidates_of(rates: Rates, found: Tensor, single: Sequence[float]) -> list[
     listed = [(Candidate("no LoRA", (0.0,) * loras), torch.zeros_like(start)), (_of_strengths((1.0,) * loras), ones)]
     if not any(torch.equal(start, values) for _, values in listed):
         listed.append((Candidate("the start", strengths_of(start, rates)), start))
-    best = Candidate(f"the best single {strengths_in_words(single)}", tuple(single))
-    return [(Candidate("found"), found), *listed, (best, uniform(single, rates))]
+    best = uniform(single, rates)
+    named = Candidate(f"the best single {strengths_in_words(single)}", strengths_of(best, rates))  # rates that are fixed may differ
+    return [(Candidate("found"), found), *listed, (named, best)]
 
 
 def uniform(strengths: Sequence[float], rates: Rates) -> Tensor:

@@ -55,6 +55,15 @@ class BlockWeights:
         return cls(layout, tuple(values))
 
     @classmethod
+    def uniform(cls, source: LoraSource, strength: float, text_encoders: float | None = None) -> BlockWeights:
+        """One strength for all blocks of a LoRA file, or another for the one that has the text encoders."""
+        layout = read_layout(source)
+        values = [strength] * len(layout.architecture.blocks)
+        if text_encoders is not None:
+            values[layout.architecture.block_of_group(TEXT_ENCODERS)] = text_encoders
+        return cls(layout, tuple(values))
+
+    @classmethod
     def parse(cls, text: str, lora: LoraSource, format: str | None = None) -> BlockWeights:
         """The rates that a text gives a LoRA file; see :func:`appl_search.weights.formats.parse`."""
         return registry.read(text, read_layout(lora), format)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ...appl_search import BlockWeights, SearchResult
 from ...appl_search.architectures import Architecture
+from ...appl_search.comparing import findings
 from ...appl_search.comparing.comparison import Candidate, Comparison
 from ...appl_search.comparing.verdict import PICTURES, SENTENCES, Verdict
 from ...appl_search.loras.layout import LoraLayout
@@ -57,6 +58,7 @@ def of_result(result: SearchResult, file: str | None, previews: Json | None = No
         "single": single(result),
         "verdict": verdict(result),
         "penalty_chosen": settings.choose_penalty,
+        "findings": [_finding(each) for each in result.findings],
         "loras": [_found(weights, rules) for weights, rules in zip(result.block_weights, result.rules)],
         **blocks(result.block_weights[0].layout.architecture),
         **formats(),
@@ -107,6 +109,12 @@ def _said_in_parts(said: Verdict, comparison: Comparison) -> Json:
     other = next(each for each in comparison.candidates if each.name == said.values["other"])
     where = {"key": PICTURES[said.values["where"]], "values": {"pictures": said.values["pictures"]}}
     return {"key": SENTENCES[said.kind], "values": {**said.values, "other": _name_in_parts(other), "where": where}}
+
+
+def _finding(finding: findings.Finding) -> Json:
+    """A sentence on what a block does, and its parts."""
+    values = {name: {"key": value} if value in findings.PHRASES else value for name, value in finding.values.items()}
+    return {"text": finding.text, "words": {"key": findings.SENTENCES[finding.key], "values": values}}
 
 
 def _name_in_parts(candidate: Candidate) -> Json:

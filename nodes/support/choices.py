@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...appl_search import BlockWeights, LoraSource, SearchResult
-from ...appl_search.architectures import TEXT_ENCODERS
 from .lora_files import lora_path
 from .matching import AUTO, rates_for, source_of
 from .stacks import Stacked, read_stack
@@ -47,20 +46,13 @@ def _written(lora_name: str, text: str) -> tuple[LoraSource, BlockWeights]:
     except ValueError:
         source, weights, _ = rates_for(lora_name, None, text, AUTO)
         return source, weights
-    return _uniform(lora_name, strength, strength)
+    source = LoraSource(lora_path(lora_name))
+    return source, BlockWeights.uniform(source, strength)
 
 
 def _stacked(entry: Stacked) -> tuple[LoraSource, BlockWeights]:
-    return _uniform(entry.name, entry.strength_model, entry.strength_clip)
-
-
-def _uniform(lora_name: str, unet: float, text_encoders: float) -> tuple[LoraSource, BlockWeights]:
-    source = LoraSource(lora_path(lora_name))
-    blank = BlockWeights.for_lora(source, {})
-    architecture = blank.layout.architecture
-    base = architecture.block_of_group(TEXT_ENCODERS)
-    values = tuple(text_encoders if block == base else unet for block in range(len(architecture.blocks)))
-    return source, BlockWeights(blank.layout, values)
+    source = LoraSource(lora_path(entry.name))
+    return source, BlockWeights.uniform(source, entry.strength_model, entry.strength_clip)
 
 
 def _name_of(lora_name: str, text: str, loras: Sequence[tuple[LoraSource, BlockWeights]]) -> str:

@@ -25,4 +25,4 @@ def appended(previous: TrainingSet | None, added: TrainingSet) -> dict:
     training_set = added if previous is None else previous + added
     count, samples = len(training_set), len(training_set.epoch())
     text = f"{count} training images" + (f", {samples} with repeats" if samples != count else "")
-    return shown((training_set,), [text, *filter(None, (*added.notes, added.size_note, added.bracket_note))])
+    return shown((training_set,), [text, *added.remarks])

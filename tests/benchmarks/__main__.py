@@ -22,6 +22,7 @@ from appl_search.host.embedded import prepare  # noqa: E402
 prepare()
 
 import coverage  # noqa: E402
+import demo_seeds  # noqa: E402
 import many_pictures  # noqa: E402
 import models  # noqa: E402
 import quality  # noqa: E402
@@ -42,11 +43,12 @@ BUDGETS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench")
-    parser.add_argument("--only", choices=["cost", "quality", "verdicts", "coverage", "pictures"], help="one part")
+    parser.add_argument("--only", choices=["cost", "quality", "verdicts", "coverage", "demo", "pictures"], help="one part")
     parser.add_argument("--pictures", type=int, default=1000, help="how many are made for the last part (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="few repeats and seeds: shows that it works, measures nothing")
     parser.add_argument("--output", type=Path, default=Path("benchmarks"), help="folder to write to (%(default)s)")
     options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
     report = {"machine": _machine()}
     if options.only in (None, "cost"):
         report["cost"] = [asdict(row) for row in _costs(options.quick)]
@@ -56,10 +58,13 @@ def main() -> None:
         report["verdicts"] = [asdict(row) for row in verdicts.measure(2 if options.quick else 100)]
     if options.only in (None, "coverage"):
         report["coverage"] = [asdict(row) for row in coverage.measure(2 if options.quick else 200)]
+    if options.only in (None, "demo"):
+        rows = list(demo_seeds.measure(range(1 if options.quick else 5)))
+        report["demo"] = demo_seeds.table(rows)
+        demo_seeds.draw(rows, options.output / "demo.png")
     if options.only in (None, "pictures"):
         count = 20 if options.quick else options.pictures
         report["pictures"] = [asdict(row) for row in many_pictures.measure(count, options.output / "pictures")]
-    options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "benchmarks.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     text = markdown(report)
     (options.output / "benchmarks.md").write_text(text, encoding="utf-8")
@@ -139,6 +144,8 @@ def markdown(report: dict) -> str:
         lines.append("")
     if "coverage" in report:
         lines += _of_coverage(report["coverage"])
+    if "demo" in report:
+        lines += report["demo"]
     if "pictures" in report:
         lines += _of_pictures(report["pictures"])
     return "\n".join(lines)

@@ -19,7 +19,7 @@ FULL = {
     "model_channels": 320, "context_dim": 2048, "adm_in_channels": 2816, "transformer_depth": [0, 0, 2, 2, 10, 10],
     "transformer_depth_middle": 10, "transformer_depth_output": [0, 0, 0, 2, 2, 2, 10, 10, 10],
 }  # fmt: skip
-_COMMON = {
+COMMON = {
     "image_size": 32, "in_channels": 4, "out_channels": 4, "num_res_blocks": [2, 2, 2], "channel_mult": [1, 2, 4],
     "num_head_channels": 64, "num_classes": "sequential", "use_linear_in_transformer": True,
     "use_spatial_transformer": True, "legacy": False,
@@ -29,7 +29,7 @@ _COMMON = {
 def sdxl(config: dict, dtype: torch.dtype, seed: int = 0):
     """A ModelPatcher with random weights of about the size that training leaves."""
     torch.manual_seed(seed)
-    model = comfy.model_base.SDXL(comfy.supported_models.SDXL({**_COMMON, **config, "dtype": dtype}))
+    model = comfy.model_base.SDXL(comfy.supported_models.SDXL({**COMMON, **config, "dtype": dtype}))
     where = comfy.model_management.get_torch_device()
     model.diffusion_model.to(where)
     for name, weight in model.diffusion_model.named_parameters():

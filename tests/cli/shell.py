@@ -14,7 +14,7 @@ from appl_search.searching.run import Run
 IMAGES = ASSETS / "images" / "styled_train"
 LORAS = lora_paths()
 #: A search of two steps.
-SHORT = ["--samples", 4, "--batch-size", 2, "--no-check-gradient"]
+SHORT = ["--samples", 4, "--batch-size", 2, "--comparison", 0, "--no-check-gradient"]
 
 
 def search(output: Path, *arguments, lora="style", short=SHORT) -> int:

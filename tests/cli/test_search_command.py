@@ -35,8 +35,8 @@ def same(one: SearchResult, other: SearchResult) -> bool:
 
 
 def test_it_finds_what_the_function_finds_and_writes_everything(tmp_path, capsys):
-    assert shell.search(tmp_path, "--bake") == 0
-    settings = SearchSettings(samples=4, batch_size=2, check_gradient=False)
+    assert shell.search(tmp_path, "--bake", "--comparison", "4") == 0
+    settings = SearchSettings(samples=4, batch_size=2, comparison=4, check_gradient=False)
     source = LoraSource(shell.LORAS["style"])
     expected = search(*load_tiny_sdxl(), [source], read_training_set(shell.IMAGES), settings)
     result = found(tmp_path)
@@ -142,6 +142,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on_to_the_same_end(tmp_path, cap
     assert (tmp_path / "cut" / "found.partial.json").exists() and not (tmp_path / "cut" / "found.json").exists()
     moved = state.rename(tmp_path / "state.safetensors")
     assert shell.search(tmp_path / "cut", "--resume", moved, short=short) == 0
+    assert "note: the search goes on from 4 of 6 samples.\n" in capsys.readouterr().err
     assert same(found(tmp_path / "cut"), found(tmp_path / "whole"))
     logs = [(tmp_path / name / "found.jsonl").read_text().splitlines() for name in ("cut", "whole")]
     assert [json.loads(line)["loss"] for line in logs[0]] == [json.loads(line)["loss"] for line in logs[1]]

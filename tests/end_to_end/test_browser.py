@@ -27,7 +27,7 @@ def drag_slider(page: ComfyPage, point: int) -> str:
     return page.wait_for_string(other_than=before)
 
 
-def test_the_chart_is_drawn_while_it_searches_and_all_of_it_works_after(page: ComfyPage, screenshots: Path | None, request: pytest.FixtureRequest):
+def test_the_chart_is_drawn_while_it_searches_and_all_of_it_works_after(page: ComfyPage, comfy: ComfyServer, screenshots: Path | None, request: pytest.FixtureRequest):
     name = request.node.callspec.id
     page.load(short_demo(LAST_SEED - 1 + RENDERERS.index(name), WATCHED_SAMPLES))
     assert page.status() == "No search yet"
@@ -45,6 +45,8 @@ def test_the_chart_is_drawn_while_it_searches_and_all_of_it_works_after(page: Co
     page.shoot(screenshots, f"{name}_found")
     page.unfold()
     assert pixels(page, LOSS) > 100, "no loss curve"
+    sentences = [finding["text"] for finding in page.state(comfy)["findings"]]
+    assert page.page.locator(f"{PANEL} details li").all_inner_texts() == sentences != []
     page.shoot(screenshots, f"{name}_expert")
 
     found = page.string()

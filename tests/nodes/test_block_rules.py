@@ -35,7 +35,7 @@ def learnable(node, model, block_rules="", name="a.safetensors", init=0.5):
 
 def run(node, model, training_set, **changes):
     widgets = {"method": "gauss-newton", "samples": 8, "penalty": 1e-4, "seed": 7} | changes
-    return node("ApplSearchRun").run(model, None, training_set, settings=SearchSettings(batch_size=4, check_gradient=False), **widgets)
+    return node("ApplSearchRun").run(model, None, training_set, settings=SearchSettings(batch_size=4, comparison=0, check_gradient=False), **widgets)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_other_pins_are_another_search_and_the_same_pins_the_same(node, folders,
     out, searcher = learnable(node, model), node("ApplSearchRun")
 
     def found(pinned):
-        settings = SearchSettings(batch_size=4, check_gradient=False)
+        settings = SearchSettings(batch_size=4, comparison=0, check_gradient=False)
         return searcher.run(
             out, None, training_set, settings=settings, method="gauss-newton", samples=8, penalty=1e-4, seed=7, pinned=pinned
         )["result"][2]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from appl_search import BlockWeights, LoraSource, SearchSettings, evaluate
+from appl_search import BlockWeights, LoraSource, SearchSettings
+from appl_search.gradients.draws import COMPARISON, Draws
+from appl_search.gradients.evaluator import opened
 from tests import oracle
 from tests.nodes.results import result_for
 
@@ -45,12 +47,12 @@ def test_losses_are_those_of_the_same_rates_in_whatever_form_they_come(node, fol
     found = losses(evaluated(node, model, choices)[0])
     source = LoraSource(oracle.LORA_A)
     rates = [BlockWeights.for_lora(source, RATES).values, [0.7] * 20, [0.0] * 20]
-    settings = SearchSettings(samples=8, batch_size=4, seed=3)
-    # The draws of another purpose have another seed, so only the order of the candidates' losses is the same; the node's own are equal.
-    expected = evaluate(model, None, None, [source], oracle.training_set(), [[each] for each in rates], settings).mean(1)
+    settings = SearchSettings(batch_size=4)
+    with opened(oracle.task(model, [source], settings)) as evaluator:
+        draws = list(Draws(evaluator.shapes, 8, 4, 3, COMPARISON))
+        expected = [float(torch.cat([evaluator.losses(draw, torch.tensor([each])) for draw in draws]).mean()) for each in rates]
+    assert [found["result"], found["strength"], found["no LoRA"]] == pytest.approx(expected, abs=6e-6)  # as the table rounds
     assert found["result"] == found["string"] and found["strength"] == found["stack"]
-    assert len({found["result"], found["strength"], found["no LoRA"]}) == 3
-    assert torch.tensor([found["result"], found["strength"], found["no LoRA"]]).allclose(expected.float(), rtol=0.2)
 
 
 def test_a_choice_may_have_several_loras_and_others_are_off_where_it_has_not(node, folders, model):
@@ -58,6 +60,14 @@ def test_a_choice_may_have_several_loras_and_others_are_off_where_it_has_not(nod
     choices = chain(node, {"name": "both", "lora_stack": stack}, {"name": "one", "text": "0.5"}, {"name": "zeros", "text": "0"})
     found = losses(evaluated(node, model, choices)[0])
     assert found["both"] != found["one"] and found["zeros"] == found["no LoRA"]
+
+
+def test_what_of_the_model_counts_otherwise_than_in_a_sampler_is_told(node, folders):
+    wrappers = pytest.importorskip("comfy.patcher_extension", reason="This host has no wrappers.").WrappersMP
+    wrapped = oracle.sdxl().clone()
+    wrapped.add_wrapper_with_key(wrappers.OUTER_SAMPLE, "my pack", lambda executor, *args, **kwargs: executor(*args, **kwargs))
+    out = node("ApplSearchEvaluate").evaluate(wrapped, None, oracle.training_set(), chain(node, {"text": "0.3"}), 4, 3, "dark", 400, 300)
+    assert ["the wrapper outer_sample" in note for note in out["ui"]["warnings"]] == [True]
 
 
 def test_the_table_and_the_figure_show_every_choice(node, folders, model):

@@ -1,4 +1,4 @@
-"""What the page is told of a comparison: the same sentence whole and in parts."""
+"""What the page is told of a comparison and of what blocks do: the same sentence whole and in parts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 
 from appl_search.comparing.comparison import SEEN, Candidate, Comparison
 from tests import oracle, pack
+from tests.blocks_that_do import ablation
 from tests.nodes.results import result_for
 
 PACK = pack.load_pack()
@@ -54,3 +55,11 @@ def test_changes_are_shares_of_the_loss_found():
 
 def test_without_a_comparison_there_is_no_verdict():
     assert panel_state.of_result(result_for((oracle.LORA_A, {})), None)["verdict"] is None
+
+
+def test_sentences_on_blocks_are_told_whole_and_in_parts():
+    blocks = ablation({(0, (11,)): (0.004, 0.004, 0.016), (0, (12,)): (-0.004, -0.004, -0.004)}, whole=[0.02])
+    told = panel_state.of_result(replace(result_for((oracle.LORA_A, {})), ablation=blocks), None)["findings"]
+    assert [each["text"].split()[:2] for each in told] == [["OUT00", "carries"], ["OUT01", "does"]]
+    assert [filled(each["words"]) for each in told] == [each["text"] for each in told]
+    assert told[0]["words"]["values"]["third"] == {"key": "composition"}

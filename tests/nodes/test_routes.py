@@ -79,6 +79,14 @@ def test_a_saved_result_its_report_and_its_strings_are_answered(ask, node, resul
     assert ask("HEAD", "/appl_search/running")[0] == 200
 
 
+def test_these_are_all_of_the_packs_addresses(monkeypatch):
+    table = web.RouteTableDef()
+    monkeypatch.setitem(sys.modules, "server", SimpleNamespace(PromptServer=SimpleNamespace(instance=SimpleNamespace(routes=table))))
+    routes.register()
+    known = {path.partition("/web/")[0] for path in GETS + POSTS}
+    assert {route.path.partition("/web/")[0] for route in table} == known and len(table) == len(GETS + POSTS)
+
+
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"])
 @pytest.mark.parametrize("path", GETS + POSTS)
 def test_other_methods_are_refused(ask, method, path):

@@ -155,7 +155,7 @@ def learnable(node, folders, model):
 
 def run(node, model, training_set, **changes):
     widgets = {"method": "adamw", "samples": 4, "penalty": 1e-4, "seed": 7} | changes
-    return node.run(model, None, training_set, settings=SearchSettings(batch_size=2), **widgets)
+    return node.run(model, None, training_set, settings=SearchSettings(batch_size=2, comparison=0), **widgets)
 
 
 def a_file_in_its_place(folders, monkeypatch):

@@ -1,4 +1,4 @@
-/** What only experts ask for, folded away: numbers, the loss, the path of penalties, everything as files. */
+/** What only experts ask for, folded away: which block does what, numbers, the loss, the path of penalties, everything as files. */
 
 import { LossView } from "./loss_view.mjs";
 import { percent, short, status } from "./format.mjs";
@@ -19,6 +19,7 @@ export class ExpertView {
     this.loss = new LossView();
     this.numbers = make("span", { className: "appl-search-grow appl-search-numbers" });
     this.rows = make("tbody");
+    this.findings = make("ul", { ariaLabel: t("Which block does what") });
     this.table = make("table", {}, make("thead", {}, make("tr", {},
       ...[t("Block weights"), t("Loss"), t("Change")].map((textContent) => make("th", { textContent, scope: "col" })))), this.rows);
     this.copyAll = button(t("Copy all"), t("Copy the strings of all LoRAs in all formats"), copyAll);
@@ -30,7 +31,7 @@ export class ExpertView {
     };
     this.element = make("details", { className: "appl-search-expert" },
       make("summary", { onclick: fold }, make("span", { textContent: t("Expert figures") }), this.numbers),
-      make("div", { className: "appl-search-column" }, this.loss.element, path, this.table,
+      make("div", { className: "appl-search-column" }, this.findings, this.loss.element, path, this.table,
         make("div", { className: "appl-search-row appl-search-buttons" }, this.copyAll, this.json, this.png)));
   }
 
@@ -46,6 +47,9 @@ export class ExpertView {
     this.element.hidden = !search;
     this.numbers.textContent = search && !search.running ? status(shown) : "";
     this.numbers.title = this.numbers.textContent;
+    const findings = search?.findings ?? [];
+    this.findings.hidden = !findings.length;
+    this.findings.replaceChildren(...findings.map(({ words, text }) => make("li", { textContent: say(words, text) })));
     this.loss.show(search);
     const rows = search?.verdict?.rows ?? [];
     this.table.hidden = !rows.length;

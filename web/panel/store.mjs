@@ -25,6 +25,7 @@
  * @property {Row[]} rows
  * @property {{strengths: number[]}|null} use_instead
  */
+/** @typedef {{text: string, words: import("../lib/words.mjs").Words}} Finding what a block does, in English and in parts */
 /** @typedef {{strengths: number[], loss: number}} Single the best that one strength for each LoRA could do */
 /** @typedef {{penalty: number, loss: number, rates: number[][], errors: (number|null)[][]}} PathPoint */
 /**
