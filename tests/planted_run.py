@@ -23,30 +23,29 @@ from appl_search.loras.source import LoraSource
 from appl_search.searching.run import Run
 from appl_search.searching.team import Solo
 
-OUTPUTS = 64
-SHAPE = torch.Size([1, 8, 8])  # of a sample's noise: an error for each output
-
 
 class PlantedEvaluator:
     """As much of Evaluator as a run asks for. ``best`` [LoRAs, blocks]: what pictures of the kind want in the mean.
 
     ``unlike``: standard deviation of what each picture wants from that. ``strength``: how much a rate changes the prediction.
+    ``outputs``: numbers in a prediction. ``wanted`` [LoRAs * blocks]: what these pictures want in the mean.
     """
 
     timesteps, prediction, notes = 1000, "eps", ()
 
-    def __init__(self, best: Tensor, pictures: int, settings: SearchSettings, seed: int, unlike: float = 0.1, strength: float = 0.1):
+    def __init__(self, best: Tensor, pictures: int, settings: SearchSettings, seed: int, unlike: float = 0.1, strength: float = 0.1, outputs: int = 64):
         loras, blocks = best.shape
         names = [f"lora_{number}" for number in range(loras)]
         groups = {group: 1 for group in (_group_of(block) for block in range(blocks))}
         layouts = [LoraLayout(name, name, groups) for name in names]
         self.rates = Rates([LoraSource(f"{name}.safetensors") for name in names], layouts, settings)
-        self.shapes = [SHAPE] * pictures
+        self.shapes = [torch.Size([1, 1, outputs])] * pictures  # of a sample's noise: an error for each output
         self.examples = _Pictures(pictures)
         generator = torch.Generator().manual_seed(seed)
-        self._common = strength * torch.randn(OUTPUTS, best.numel(), generator=generator, dtype=torch.float64)
+        self._common = strength * torch.randn(outputs, best.numel(), generator=generator, dtype=torch.float64)
         spread = unlike * torch.randn(pictures, best.numel(), generator=generator, dtype=torch.float64)
         self._wanted = best.flatten() + spread
+        self.wanted = self._wanted.mean(0)
         self._strength = strength
 
     def losses(self, draw: Draw, rates: Tensor) -> Tensor:
@@ -57,9 +56,9 @@ class PlantedEvaluator:
         for row in range(len(draw)):
             jacobian, residual = self._residual(draw, row, rates)
             losses.append(residual.square().mean())
-            gradients.append(2 * jacobian.T @ residual / OUTPUTS)
+            gradients.append(2 * jacobian.T @ residual / len(residual))
             if row < probes:
-                directions.append(jacobian.T @ draw.probes[row].flatten().double() / OUTPUTS**0.5)
+                directions.append(jacobian.T @ draw.probes[row].flatten().double() / len(residual) ** 0.5)
         empty = torch.empty(0, rates.numel(), dtype=torch.float64)
         of_parameters = self.rates.of_parameters
         return Gradients(

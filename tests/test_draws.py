@@ -35,6 +35,23 @@ def test_each_batch_has_one_noise_level_in_each_of_its_parts():
         assert sorted((batch.levels * len(batch)).long().tolist()) == list(range(len(batch)))
 
 
+@pytest.mark.parametrize("pictures", [2, 5, 10])
+def test_the_levels_of_each_picture_are_spread_over_its_visits(pictures):
+    """How many of them are in each quarter varies less than half as much as if they were drawn at random."""
+    uneven, samples = [], 320
+    for seed in range(8):
+        counts = torch.zeros(pictures, 4)
+        for batch in Draws([torch.Size([1, 1, 1])] * pictures, samples, 16, seed):
+            counts.index_put_((batch.indices, (batch.levels * 4).long()), torch.ones(len(batch)), accumulate=True)
+        uneven.append((counts - samples / pictures / 4).square().mean())
+    assert float(torch.stack(uneven).mean()) < 0.5 * samples / pictures * (1 / 4) * (3 / 4)
+
+
+def test_every_level_is_as_likely_for_each_picture():
+    first = torch.cat([draws(seed=seed).current().levels[:1] for seed in range(400)])
+    assert torch.bincount((first * 4).long(), minlength=4).tolist() == pytest.approx([100] * 4, abs=35)
+
+
 def test_every_picture_comes_once_before_any_comes_again():
     order = torch.cat([batch.indices for batch in draws(samples=300, batch_size=7)]).view(-1, 3)
     assert (order.sort(dim=1).values == torch.arange(3)).all()

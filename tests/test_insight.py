@@ -51,7 +51,7 @@ def test_a_measured_rise_is_the_difference_of_losses_of_the_changed_block_weight
     apart = (losses[1:] - losses[0]).mean(1).tolist()
     hits = [ablation.low[unit, target, 0] <= known <= ablation.high[unit, target, 0] for (unit, target), known in zip(wanted, apart)]
     assert sum(hits) >= 3
-    assert max(apart) > 0.005 * float(losses[0].mean()), "there is something to find"
+    assert max(apart) > 0.003 * float(losses[0].mean()), "there is something to find"
 
 
 def test_the_slope_of_the_models_rise_is_that_of_measured_losses():

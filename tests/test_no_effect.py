@@ -57,8 +57,7 @@ def test_one_block_without_effect_does_not_touch_the_others(method, tmp_path):
     assert with_one.notes[0].startswith("zeros: OUT00 has no effect")
     assert without.notes == ()
     others = [block for block in weights.blocks if block != "OUT00"]
-    # The number of parameters enters how far the curvature is shrunk.
-    assert [weights[block] for block in others] == pytest.approx([expected[block] for block in others], abs=0.05)
+    assert [weights[block] for block in others] == pytest.approx([expected[block] for block in others], abs=1e-3)
 
 
 def test_a_model_whose_output_does_not_depend_on_the_lora(tmp_path):

@@ -13,6 +13,9 @@ from torch import Tensor
 #: Draws of different purposes have nothing in common, whatever the seed.
 SEARCH, VALIDATION, CHECK, CHOICE, COMPARISON, SINGLE, ABLATION = "search", "validation", "check", "choice", "comparison", "single", "ablation"
 
+#: Multiples of it, modulo 1, are evenly spread however many there are.
+GOLDEN = (5**0.5 - 1) / 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
@@ -82,7 +85,8 @@ class Draws(_Positioned):
 
     Everything of a sample comes from the seed and the number of the sample or of its batch, and from nothing that was
     drawn before. ``position``: how many samples were used. Noise levels are stratified: each batch has one in each of
-    its equal parts of 0..1. Pictures come in random order, each once before any comes again. ``shapes``: of the
+    its equal parts of 0..1, and the visits of each picture are spread over them: what the gradient depends on is the picture and the
+    level, far more than the noise. Pictures come in random order, each once before any comes again. ``shapes``: of the
     pictures' latents. ``levels``: the part of 0..1 that noise levels are drawn from. ``pictures``: those of them to draw;
     all, unless given.
     """
@@ -117,10 +121,10 @@ class Draws(_Positioned):
 
     def _draw(self, numbers: range) -> Draw:
         generator = _generator(self._seed, "levels", numbers.start)
-        strata = torch.randperm(len(numbers), generator=generator)
+        indices = [self._picture(number) for number in numbers]
+        strata = self._strata(numbers, indices)
         levels = (strata + torch.rand(len(numbers), generator=generator, dtype=torch.float64)) / len(numbers)
         levels = self._least + (self._most - self._least) * levels
-        indices = [self._picture(number) for number in numbers]
         shapes = [self._shapes[index] for index in indices]
         noise, probes = (_Noise(self._seed, kind, numbers, shapes) for kind in ("noise", "probe"))
         return Draw(
@@ -131,6 +135,18 @@ class Draws(_Positioned):
             probes=probes,
             generators=_Generators(self._seed, numbers),
         )
+
+    def _strata(self, numbers: range, indices: Sequence[int]) -> Tensor:
+        """Which of the batch's parts of 0..1 each sample's level is in [b]: every part once, and each picture in other parts than before.
+
+        In the order of levels that would be evenly apart over the pictures of an epoch, and golden steps apart over the visits of a
+        picture, turned by a random part of a round.
+        """
+        count, size = len(self._pictures), len(numbers)
+        place = {picture: place for place, picture in enumerate(self._pictures)}
+        wished = [(place[index] / count + number // count * GOLDEN) % 1 for number, index in zip(numbers, indices)]
+        turn = torch.rand((), generator=_generator(self._seed, "turn", 0), dtype=torch.float64)
+        return (torch.tensor(wished, dtype=torch.float64).argsort().argsort() + int(turn * size)) % size
 
     def _picture(self, number: int) -> int:
         epoch, place = divmod(number, len(self._pictures))

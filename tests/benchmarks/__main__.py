@@ -21,6 +21,7 @@ from appl_search.host.embedded import prepare  # noqa: E402
 
 prepare()
 
+import coverage  # noqa: E402
 import demo_seeds  # noqa: E402
 import many_pictures  # noqa: E402
 import models  # noqa: E402
@@ -42,7 +43,7 @@ BUDGETS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench")
-    parser.add_argument("--only", choices=["cost", "quality", "verdicts", "demo", "pictures"], help="one part")
+    parser.add_argument("--only", choices=["cost", "quality", "verdicts", "coverage", "demo", "pictures"], help="one part")
     parser.add_argument("--pictures", type=int, default=1000, help="how many are made for the last part (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="few repeats and seeds: shows that it works, measures nothing")
     parser.add_argument("--output", type=Path, default=Path("benchmarks"), help="folder to write to (%(default)s)")
@@ -55,6 +56,8 @@ def main() -> None:
         report["quality"] = [_quality_row(row) for row in _qualities(options.quick, options.output / "world")]
     if options.only in (None, "verdicts"):
         report["verdicts"] = [asdict(row) for row in verdicts.measure(2 if options.quick else 100)]
+    if options.only in (None, "coverage"):
+        report["coverage"] = [asdict(row) for row in coverage.measure(2 if options.quick else 200)]
     if options.only in (None, "demo"):
         rows = list(demo_seeds.measure(range(1 if options.quick else 5)))
         report["demo"] = demo_seeds.table(rows)
@@ -139,11 +142,27 @@ def markdown(report: dict) -> str:
             given = ", ".join(f"{kind} {count}" for kind, count in sorted(row["verdicts"].items()))
             lines.append(f"| {row['best']} | {row['pictures']} | {given} | {row['right']:.0%} |")
         lines.append("")
+    if "coverage" in report:
+        lines += _of_coverage(report["coverage"])
     if "demo" in report:
         lines += report["demo"]
     if "pictures" in report:
         lines += _of_pictures(report["pictures"])
     return "\n".join(lines)
+
+
+def _of_coverage(rows: list[dict]) -> list[str]:
+    lines = [
+        "## Known rates", "",
+        f"How near searches of 320 samples come to rates that are known, in {rows[0]['repeats']} repeats with worlds, pictures and draws of their own, and",
+        f"how often their 90% intervals contain them. `all`: repeats in which each of the 20 rates is within {coverage.NEAR}.", "",
+        f"| world | typical distance | largest | within {coverage.NEAR} | all | 90% intervals hold |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    for row in rows:
+        parts = " | ".join(f"{row[key]:.1%}" for key in ("near", "all_near", "held"))
+        lines.append(f"| {row['world']} | {row['distance']:.4f} | {row['largest']:.4f} | {parts} |")
+    return [*lines, ""]
 
 
 def _of_pictures(rows: list[dict]) -> list[str]:

@@ -1,13 +1,14 @@
 """Gauss-Newton with a random probe: a few numbers per LoRA deserve their curvature.
 
 After each batch the minimum of the running quadratic model (see :class:`.moments.Moments`) plus the penalty is found exactly,
-and the rates take a damped step to it.
+and the rates take a damped step to it, and on to its other side.
 """
 
 from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from ...gradients.batch import Gradients
@@ -33,7 +34,7 @@ class GaussNewton(Method):
 
     def __init__(self, rates: Rates, settings: SearchSettings):
         self._settings = settings
-        self._w = rates.start.clone()
+        self._w, self._lower, self._upper = rates.start.clone(), rates.lower, rates.upper
         self._moments = Moments(rates, settings)
 
     def probes(self, batch_size: int) -> int:
@@ -45,7 +46,7 @@ class GaussNewton(Method):
 
     def step(self, batch: Gradients) -> None:
         self._moments.add(self._w, batch)
-        self._w = self._w + DAMPING * (self.solution() - self._w)
+        self._w = self._w + DAMPING * (self._beyond(self.solution()) - self._w)
 
     def is_done(self) -> bool:
         if self._moments.batches < FEWEST_BATCHES or not self._settings.tolerance:
@@ -60,6 +61,16 @@ class GaussNewton(Method):
         if not self._moments.batches:
             return self._w
         return self.model().minimum(self._settings.penalty, self._w)
+
+    def _beyond(self, minimum: Tensor) -> Tensor:
+        """As far beyond the ``minimum`` [p] as the mean of the places lies before it, in so far as the curvature can be relied on.
+
+        Batches that look from both sides draw the mean of the places to the minimum, and there it does not matter how wrong the
+        curvature is. Along a rate with far less curvature than the matrix says, each minimum falls short of the true one, and
+        batches at the minima alone would creep. Rates that rest at 0 stay there, and none changes its sign.
+        """
+        place = minimum + self._moments.reliance * (minimum - self._moments.place)
+        return torch.where(place * minimum > 0, place, 0.0).clamp(self._lower, self._upper)
 
     def state_dict(self) -> dict:
         return {"parameters": self._w, "moments": self._moments.state_dict()}
