@@ -15,8 +15,8 @@ from ..report.tables import comparison_table, table
 from .options import add_settings, given_settings
 
 #: What everybody can try by hand: one strength for all blocks of both LoRAs.
-STRENGTHS = [step / 10 for step in range(11)]
-EVALUATION = SearchSettings(comparison=160, batch_size=32, seed=2024)
+STRENGTHS = [step / 5 for step in range(6)]
+EVALUATION = SearchSettings(comparison=320, batch_size=32, seed=2024)
 
 
 def add(commands) -> None:

@@ -46,7 +46,7 @@ def table(rows: Iterable[Row]) -> list[str]:
     lines = [
         "## The demo", "",
         "Two LoRAs, default settings. By how many percent the losses of others are above that of what was found, on images that no search",
-        "has seen, with 95% intervals; the best single strength is the best of ten on these very images.", "",
+        "has seen, with 95% intervals; the best single strength is the best of 0.2, 0.4 ... 1 on these very images.", "",
         f"| seed | samples | the search's own verdict | {' | '.join(CHOICES)} |",
         "| --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
