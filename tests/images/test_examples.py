@@ -103,7 +103,7 @@ def test_the_loss_counts_what_masks_and_weights_say_and_gradients_and_probes_fol
     torch.testing.assert_close(
         2 * (found_left.gradients + found_right.gradients), whole.gradients, rtol=1e-3, atol=1e-6
     )
-    torch.testing.assert_close(found_right.gradients[:, parameter], by_differences, rtol=0.02, atol=1e-6)
+    torch.testing.assert_close(found_right.gradients[:, parameter], by_differences, rtol=0.03, atol=1e-6)
     # J'u of what is masked is that of u without it.
     masked, *_ = gradients(plain, [0.5**0.5 * half] * 4)
     torch.testing.assert_close(found_right.probes, masked.probes, rtol=1e-3, atol=1e-6)
