@@ -46,11 +46,11 @@ def test_an_interval_of_several_values_at_once_is_that_of_each():
     assert half_width(both, of).tolist() == pytest.approx([float(half_width(values, of)), float(half_width(2 * values, of))])
 
 
-def compared(found: float, none: float, single: float, noise: float = 0.01) -> Comparison:
-    """Three candidates with these mean losses, in common draws that differ far more than they do."""
+def compared(found: float, none: float, single: float, noise: tuple[float, float, float] = (0.01, 0.01, 0.01)) -> Comparison:
+    """Three candidates with these mean losses, in common draws that differ far more than they do; ``noise``: of each its own."""
     generator = torch.Generator().manual_seed(0)
     common = 0.5 * torch.rand(60, generator=generator, dtype=torch.float64)
-    own = noise * torch.randn(3, 60, generator=generator, dtype=torch.float64)
+    own = torch.tensor(noise, dtype=torch.float64)[:, None] * torch.randn(3, 60, generator=generator, dtype=torch.float64)
     means = torch.tensor([found, none, single], dtype=torch.float64)[:, None]
     return Comparison.of(NAMES, means + common + own, torch.arange(60) % 6, HELD_OUT)
 
@@ -65,6 +65,21 @@ def test_where_the_difference_may_be_none_the_simpler_choice_is_offered():
     said = verdict(compared(0.13, 0.20, 0.13))
     assert said.kind == "same" and said.instead.strengths == (0.6,)
     assert said.text.startswith("Not better than the best single strength 0.60 (") and said.text.endswith(": use that.")
+
+
+def test_the_search_is_measured_by_what_comes_closest_to_it_and_not_by_what_hardly_can_be_measured():
+    said = verdict(compared(0.10, 0.20, 0.13, noise=(0.01, 0.6, 0.01)))
+    assert said.kind == "better" and said.text.startswith("Better than the best single strength 0.60 by ")
+
+
+def test_where_no_lora_may_be_as_good_as_the_nearest_that_is_offered():
+    said = verdict(compared(0.130, 0.131, 0.1305, noise=(0.01, 0.02, 0.01)))
+    assert said.kind == "same" and said.instead.strengths == (0.0,) and said.text.startswith("Not better than no LoRA (")
+
+
+def test_no_lora_is_not_offered_where_the_search_is_surely_better_than_that():
+    said = verdict(compared(0.13, 0.16, 0.13, noise=(0.01, 0.01, 0.2)))
+    assert said.kind == "same" and said.instead.strengths == (0.6,)
 
 
 def test_what_is_worse_is_called_worse_than_the_best():

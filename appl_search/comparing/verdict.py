@@ -47,22 +47,23 @@ PICTURES = {
 
 
 def verdict(comparison: Comparison) -> Verdict:
-    """Of the first candidate against the others.
+    """Of the first candidate against the one of the others that has the lowest loss: nobody would take another.
 
-    It is better where the whole intervals of its differences to all others are on its side. Else the one of those that it is
-    worse than, or may be no better than, with the lowest loss is named, or no LoRA at all where that may be as good. On
-    pictures that were searched on, better says nothing.
+    It is better where the whole interval of its difference to that one is on its side. Where it is not, and no LoRA at all may be
+    as good as that one, that is named. On pictures that were searched on, better says nothing.
     """
     above, error = comparison.difference[:, 0].tolist(), comparison.error[:, 0].tolist()  # others above the first
     others = range(1, len(comparison.candidates))
-    worse = [other for other in others if above[other] + error[other] < 0]
-    doubtful = worse or [other for other in others if above[other] - error[other] <= 0]
-    nearest = min(doubtful or others, key=lambda other: above[other])
-    for other in doubtful:
-        as_good = comparison.difference[other, nearest] <= comparison.error[other, nearest]
-        if as_good and not any(comparison.candidates[other].strengths or (1.0,)):
-            nearest = other
-    kind = WORSE if worse else SAME if doubtful else UNKNOWN if comparison.seen == SEARCHED else BETTER
+    nearest = min(others, key=lambda other: above[other])
+    kind = WORSE if above[nearest] + error[nearest] < 0 else SAME if above[nearest] <= error[nearest] else BETTER
+    if kind != BETTER:
+        for other in others:
+            as_good = comparison.difference[other, nearest] <= comparison.error[other, nearest]
+            is_said = above[other] + error[other] < 0 if kind == WORSE else above[other] <= error[other]
+            if as_good and is_said and not any(comparison.candidates[other].strengths or (1.0,)):
+                nearest = other
+    elif comparison.seen == SEARCHED:
+        kind = UNKNOWN
     loss = float(comparison.losses[nearest])
     values = {
         "other": comparison.candidates[nearest].name,
@@ -71,7 +72,7 @@ def verdict(comparison: Comparison) -> Verdict:
         "pictures": comparison.pictures,
         "where": _where(comparison),
     }
-    return Verdict(kind, values, comparison.candidates[nearest] if doubtful else None)
+    return Verdict(kind, values, None if kind in (BETTER, UNKNOWN) else comparison.candidates[nearest])
 
 
 def _where(comparison: Comparison) -> str:
