@@ -73,7 +73,7 @@ def draw(rows: list[Row], path: Path) -> None:
     theme = THEMES["light"]
     figure = new_figure(theme, WIDTH, HEIGHT)
     axes = figure.subplots()
-    style(axes, theme, "What the found block weights save, on images that no search has seen")
+    style(axes, theme, f"The demo's two LoRAs, seeds 0 to {len(rows) - 1}")
     axes.grid(False)
     axes.grid(axis="x", color=theme.line, linewidth=0.7)
     for place, row in enumerate(rows):
@@ -84,6 +84,6 @@ def draw(rows: list[Row], path: Path) -> None:
     axes.axvline(0, color=theme.text, linewidth=1.0)
     axes.set_yticks(range(len(CHOICES)), CHOICES)
     axes.set_ylim(len(CHOICES) - 0.4, -0.6)
-    axes.set_xlabel("% above the loss of what was found, with 95% intervals", color=theme.quiet, fontsize=SMALL)
-    note(axes, theme, f"the demo's two LoRAs, seeds 0 to {len(rows) - 1}; {rows[0].unseen.samples} samples of {rows[0].unseen.pictures} images")
+    axes.set_xlabel("% by which the loss on images that no search has seen is above that of what was found, with 95% intervals", color=theme.quiet, fontsize=SMALL)
+    note(axes, theme, f"{rows[0].unseen.samples} samples of {rows[0].unseen.pictures} images")
     figure.savefig(path)
