@@ -8,6 +8,8 @@ from ..appl_search.host.lora_loading import load
 from .support.common import CATEGORY, FOUND, HOOKS, shown
 from .support.matching import source_of
 
+PART = {"min": 0.0, "max": 1.0, "step": 0.001}
+
 
 class BlockWeightsToHooks:
     """What ComfyUI's Create Hook LoRA makes, with a rate for each block."""
@@ -36,10 +38,15 @@ class BlockWeightsToHooks:
             "optional": {
                 "clip": ("CLIP", {"tooltip": "The CLIP that Set CLIP Hooks gets, for LoRAs with a text-encoder part."}),
                 "prev_hooks": (HOOKS, {"tooltip": "Hooks that these are added to."}),
+                "start_percent": ("FLOAT", {**PART, "default": 0.0, "tooltip": "From which part of sampling on they act: 0 is the first step."}),
+                "end_percent": ("FLOAT", {**PART, "default": 1.0, "tooltip": "Until which part of sampling they act: 1 is the last step. 0.5 is where timestep 500 is, in a search of a range of timesteps."}),
             },
         }  # fmt: skip
 
-    def make(self, block_weights: SearchResult, model, strength_model: float, strength_clip: float, clip=None, prev_hooks=None) -> dict:
+    def make(
+        self, block_weights: SearchResult, model, strength_model: float, strength_clip: float, clip=None, prev_hooks=None,
+        start_percent: float = 0.0, end_percent: float = 1.0,
+    ) -> dict:  # fmt: skip
         loras = [(load(source_of(weights), model, clip), weights) for weights in block_weights.block_weights]
         notes = [note for lora, _ in loras for note in lora.notes]
-        return shown((hooks(loras, clip, strength_model, strength_clip, prev_hooks),), warnings=notes)
+        return shown((hooks(loras, clip, strength_model, strength_clip, prev_hooks, start_percent, end_percent),), warnings=notes)

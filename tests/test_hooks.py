@@ -111,6 +111,37 @@ def test_keyframes_of_comfyui_turn_them_off_and_on(checkpoint, loras):
 
 
 @needs_hooks
+@pytest.mark.parametrize("middle", [0.3, 0.5, 0.9])
+def test_two_sets_of_rates_for_two_parts_of_sampling_act_one_after_the_other(checkpoint, loras, middle):
+    import comfy.hooks
+    import comfy.samplers
+
+    model, clip, _ = checkpoint
+    cond, (early, late) = encoded(clip), (loras[:1], loras[1:])
+    sampling = model.get_model_object("model_sampling")
+    first = int((comfy.samplers.calculate_sigmas(sampling, "normal", 6) > sampling.percent_to_sigma(middle)).sum())
+    noise, nothing = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(1)), torch.zeros(1, 4, 16, 16)
+
+    def after(patched, positive, noise, start, **part):
+        sampler = comfy.samplers.KSampler(patched, 6, patched.load_device, "euler", "normal", 1.0, patched.model_options)
+        return sampler.sample(noise, positive, positive, 2.0, latent_image=start, disable_pbar=True, seed=1, **part)
+
+    half = after(applied(checkpoint, early)[0], cond, noise, nothing, last_step=first)
+    expected = after(applied(checkpoint, late)[0], cond, nothing, half, start_step=first)
+    assert 0 < first < 6 and not torch.allclose(after(applied(checkpoint, early)[0], cond, noise, nothing), expected, atol=1e-2)
+    group = hooks(late, clip, previous=hooks(early, clip, end_percent=middle), start_percent=middle)
+    hooked = comfy.hooks.set_hooks_for_conditioning(cond, group)
+    torch.testing.assert_close(after(model, hooked, noise, nothing), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("part", [(0.5, 0.5), (-0.1, 1.0), (0.0, 1.1)])
+@needs_hooks
+def test_a_part_of_sampling_that_is_none_is_refused(checkpoint, loras, part):
+    with pytest.raises(ValueError, match=f"start_percent is {part[0]} and end_percent {part[1]}, expected numbers from 0 to 1"):
+        hooks(loras, checkpoint[1], start_percent=part[0], end_percent=part[1])
+
+
+@needs_hooks
 def test_hooks_that_are_there_already_stay_and_the_group_itself_is_not_changed(checkpoint, loras):
     import comfy.hooks
 
