@@ -23,6 +23,7 @@ prepare()
 
 import coverage  # noqa: E402
 import demo_seeds  # noqa: E402
+import early_late  # noqa: E402
 import many_pictures  # noqa: E402
 import models  # noqa: E402
 import quality  # noqa: E402
@@ -43,7 +44,7 @@ BUDGETS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="run.py bench")
-    parser.add_argument("--only", choices=["cost", "quality", "verdicts", "coverage", "demo", "pictures"], help="one part")
+    parser.add_argument("--only", choices=["cost", "quality", "verdicts", "coverage", "demo", "early-late", "pictures"], help="one part")
     parser.add_argument("--pictures", type=int, default=1000, help="how many are made for the last part (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="few repeats and seeds: shows that it works, measures nothing")
     parser.add_argument("--output", type=Path, default=Path("benchmarks"), help="folder to write to (%(default)s)")
@@ -62,6 +63,8 @@ def main() -> None:
         rows = list(demo_seeds.measure(range(1 if options.quick else 5)))
         report["demo"] = demo_seeds.table(rows)
         demo_seeds.draw(rows, options.output / "demo.png")
+    if options.only in (None, "early-late"):
+        report["early-late"] = early_late.table(early_late.measure(range(1 if options.quick else 3)))
     if options.only in (None, "pictures"):
         count = 20 if options.quick else options.pictures
         report["pictures"] = [asdict(row) for row in many_pictures.measure(count, options.output / "pictures")]
@@ -146,6 +149,8 @@ def markdown(report: dict) -> str:
         lines += _of_coverage(report["coverage"])
     if "demo" in report:
         lines += report["demo"]
+    if "early-late" in report:
+        lines += report["early-late"]
     if "pictures" in report:
         lines += _of_pictures(report["pictures"])
     return "\n".join(lines)

@@ -41,7 +41,7 @@ def test_the_chart_is_drawn_while_it_searches_and_all_of_it_works_after(page: Co
     page.wait_for_status(f"{WATCHED_SAMPLES} samples in")
     page.settle()
     assert page.js("document.querySelector('.appl-search-bars canvas').toDataURL()") != first, "the bars did not move"
-    assert "pictures that the search has not seen" in page.page.locator(f"{PANEL} [role=status]").inner_text()
+    assert " pictures, each by what the search knows without it" in page.page.locator(f"{PANEL} [role=status]").inner_text()
     page.shoot(screenshots, f"{name}_found")
     page.unfold()
     assert pixels(page, LOSS) > 100, "no loss curve"
