@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -20,7 +20,7 @@ class SearchInputs:
     place: the same objects are the same models and images. They are not kept alive here.
     """
 
-    objects: tuple[weakref.ref | None, ...]
+    objects: tuple[weakref.ref | None, ...] = field(compare=False)  # equal references are of equal objects, not of the same
     loras: tuple[tuple, ...]
     settings: SearchSettings
     previews: PreviewSettings | None
@@ -40,8 +40,9 @@ class SearchInputs:
 
     def give_the_same_search_as(self, others: SearchInputs) -> bool:
         """Whether a search of these and of the others would be the same. False when one of the objects no longer exists."""
+        ours, theirs = ([reference and reference() for reference in inputs.objects] for inputs in (self, others))
         gone = any(reference is not None and reference() is None for reference in self.objects)
-        return not gone and self == others
+        return not gone and self == others and all(one is other for one, other in zip(ours, theirs))
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ HELP = {
     "ApplSearchToString": ("first_search", ["ApplSearchToString"]),
     "ApplSearchRun": ("demo", ["ApplSearchRun"]),
     "ApplSearchTinySDXL": ("which_blocks", ["ApplSearchTinySDXL", "The character in another style"]),
+    "ApplSearchEvaluate": ("is_it_better", ["ApplSearchEvaluate"]),
+    "ApplSearchChoice": ("is_it_better", ["What was found", "Half strength"]),
     "ApplSearchLook": ("block_explorer", ["ApplSearchLook"]),
     "ApplSearchBlockExplorer": ("block_explorer", ["ApplSearchBlockExplorer", "The grid"]),
     "ApplSearchPlot": ("which_blocks", ["ApplSearchPlot"]),

@@ -91,6 +91,13 @@ def test_the_widgets_of_the_search_win_over_the_settings_node(node, folders, lea
     )
 
 
+def test_other_images_are_another_search_even_if_they_are_alike(node, folders, learnable):
+    search, kept = node("ApplSearchRun"), [oracle.training_set(), oracle.training_set()]
+    for images in (*kept, kept[1]):
+        search.run(learnable, None, images, settings=QUICK, method="adamw", samples=SAMPLES, penalty=1e-4, seed=7)
+    assert len(saved(folders)) == 2
+
+
 def test_a_model_without_learnable_loras_is_refused(node, folders, model, training_set):
     with pytest.raises(ValueError, match=r"no LoRA to search.*Put a 'Load LoRA \(Learnable Blocks\)' node in front"):
         run(node, stock(model, oracle.LORA_A, 1.0), training_set)
