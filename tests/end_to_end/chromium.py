@@ -139,6 +139,11 @@ class ComfyPage:
     def setting(self, name: str) -> Any:
         return self.js("app.extensionManager.setting.get(argument)", name)
 
+    def refresh_lists(self) -> None:
+        """The page asks again which files there are to choose. It keeps no promise of that for long enough to wait for it."""
+        self.js("(window.refreshed = false, app.refreshComboInNodes().then(() => (window.refreshed = true)), null)")
+        self.page.wait_for_function("window.refreshed")
+
     def settle(self) -> None:
         """Until the page has drawn what changed: some frames, and the moment in which panels find their place."""
         self.page.evaluate(

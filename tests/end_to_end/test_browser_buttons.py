@@ -69,8 +69,7 @@ def test_without_an_inspire_loader_its_string_is_copied(page: ComfyPage):
 def test_an_inspire_loader_of_the_lora_gets_its_vector_and_undo_takes_it_back(page: ComfyPage, comfy: ComfyServer, loras_folder: Path):
     if LOADER not in comfy.get_json("/object_info"):
         pytest.skip("INSPIRE_PATH is not set: set it to the folder of ComfyUI-Inspire-Pack.")
-    page.js("(app.refreshComboInNodes().then(() => (window.refreshed = true)), null)")  # the list of LoRAs
-    page.page.wait_for_function("window.refreshed")
+    page.refresh_lists()
     searched(page)
     page.js("(app.graph.add(LiteGraph.createNode(argument)), app.extensionManager.workflow.activeWorkflow.changeTracker.checkState())", LOADER)
     values = "Object.fromEntries(app.graph.nodes.find((one) => one.type === argument).widgets.map((one) => [one.name, one.value]))"

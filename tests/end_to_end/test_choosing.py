@@ -200,7 +200,7 @@ def test_inspires_own_loader_applies_a_preset_by_its_name_as_block_weights_are_a
 
 
 def test_the_page_shows_what_was_saved_and_loaded(page: ComfyPage, comfy: ComfyServer, saved_preset: tuple[str, str]):
-    page.js("app.refreshComboInNodes()")  # the list of presets
+    page.refresh_lists()
     page.load_without_search(of_presets(saved_preset[0]))
     page.run_to_end(comfy, PATIENCE)
     said = page.page.locator(".appl-search-text textarea")
@@ -211,7 +211,7 @@ def test_the_page_shows_what_was_saved_and_loaded(page: ComfyPage, comfy: ComfyS
 
 
 def test_the_nodes_in_the_page(canvas_page: ComfyPage, pictures: Path, saved_preset: tuple[str, str]):
-    canvas_page.js("app.refreshComboInNodes()")  # the list of presets
+    canvas_page.refresh_lists()
     canvas_page.load_without_search(of_nodes_to_choose_with(saved_preset[0]))
     assert canvas_page.errors == []
     with camera.clear_view(canvas_page):

@@ -44,7 +44,7 @@ def assert_unharmed(page: ComfyPage, requests: list[str]) -> None:
 def test_names_metadata_and_captions_are_shown_as_they_are(canvas_page: ComfyPage, comfy: ComfyServer, evil_lora: str):
     requests: list[str] = []
     canvas_page.page.on("request", lambda request: requests.append(request.url))
-    canvas_page.js("app.refreshComboInNodes()")
+    canvas_page.refresh_lists()
     workflow = with_report(with_previews(short_demo(SEED)))
     for node in workflow["nodes"]:
         if node["type"] == "ApplSearchLoadLora":
@@ -76,7 +76,7 @@ def test_names_metadata_and_captions_are_shown_as_they_are(canvas_page: ComfyPag
     # A file that somebody else gave, whose name is HTML too, in a workflow that names it.
     file = f"{EVIL}.json"
     (comfy.output_folder / "block_weights" / file).write_text(result_for((demo.lora_paths()["style"], {})).to_json(), encoding="utf-8")
-    canvas_page.js("app.refreshComboInNodes()")
+    canvas_page.refresh_lists()
     loaded = of_a_saved_result(file)
     canvas_page.load_without_search(loaded)
     canvas_page.run_to_end(comfy, PATIENCE)

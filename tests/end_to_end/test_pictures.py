@@ -70,7 +70,7 @@ def test_a_saved_result_is_loaded_in_the_page(canvas_page: ComfyPage, comfy: Com
     results.mkdir(parents=True, exist_ok=True)
     found = result_for((demo.lora_paths()["style"], {"IN01": 0.0, "IN02": 1.2, "IN03": 0.9, "OUT07": 0.7}))
     (results / "my favourite.json").write_text(found.to_json(), encoding="utf-8")
-    canvas_page.js("app.refreshComboInNodes()")  # the list of files
+    canvas_page.refresh_lists()
     canvas_page.load_without_search(of_a_saved_result("my favourite.json"))
     canvas_page.run_to_end(comfy, PATIENCE)
     assert canvas_page.errors == []

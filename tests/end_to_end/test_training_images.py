@@ -134,7 +134,7 @@ def test_a_folder_outside_is_refused_before_anything_is_read(client: ComfyClient
 
 
 def test_the_nodes_in_the_page(canvas_page: ComfyPage, dataset: str, pictures: Path):
-    canvas_page.js("app.refreshComboInNodes()")  # the list of folders
+    canvas_page.refresh_lists()
     canvas_page.load_without_search(of_nodes_in_no_example(dataset))
     assert canvas_page.errors == []
     with camera.clear_view(canvas_page):
