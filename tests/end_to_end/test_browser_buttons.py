@@ -77,6 +77,7 @@ def test_an_inspire_loader_of_the_lora_gets_its_vector_and_undo_takes_it_back(pa
     page.js("app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()")
     fresh = page.js(values, LOADER)
     page.page.locator(f"{PANEL} select").first.select_option("1")
+    page.page.locator(f"{PANEL} select").nth(1).select_option("inspire")  # a panel remembers the format that was looked at last
     page.button("Use in Inspire").click()
     page.page.get_by_text("Put into").first.wait_for()
     now = page.js(values, LOADER)
