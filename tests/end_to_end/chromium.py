@@ -90,7 +90,7 @@ class ComfyPage:
             if other != self.page:
                 other.close()
         self.page.bring_to_front()  # browsers draw no other
-        self.js("localStorage.removeItem('appl_search.expert')")
+        self.js("localStorage.removeItem('appl_search_expert')")
         settings = SETTINGS if not self.has_nodes2() else {**SETTINGS, VUE_NODES: self.renderer == "nodes2"}
         changed = [name for name, value in settings.items() if self.setting(name) != value]
         for name in changed:

@@ -85,6 +85,8 @@ def test_inspire_apply_and_lbw_model_give_the_same_picture(comfy: ComfyServer, l
 
 
 def test_the_stock_loader_gives_the_same_picture_with_the_saved_lora(comfy: ComfyServer, loras_folder: Path):
+    for saved_before in loras_folder.glob("style_lbw_*"):
+        saved_before.unlink()  # by other tests, of other block weights
     applied = pictures(comfy, prompt_of("bake", comfy))["With Apply Block Weights"]
     assert (loras_folder / "style_lbw_00001.safetensors").is_file()
 
