@@ -142,9 +142,15 @@ def _written(folder: Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
+def _unread(error: OSError) -> None:
+    """Tells of a folder that cannot be listed; before the first result there is none."""
+    if not isinstance(error, FileNotFoundError):
+        log.warning("Results: %s", error)
+
+
 def _results(folder: Path) -> Iterator[tuple[int, str]]:
     """(modification time, path) of all results. What cannot be looked at is left out: one bad file must not hide the others."""
-    for parent, _, names in os.walk(folder, onerror=lambda error: log.warning("Results: %s", error)):
+    for parent, _, names in os.walk(folder, onerror=_unread):
         for name in names:
             path = os.path.join(parent, name)
             if name.endswith(".json"):

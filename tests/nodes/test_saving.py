@@ -126,7 +126,12 @@ def test_the_list_of_results_leaves_out_what_cannot_be_looked_at(results, monkey
     assert PACK.NODE_CLASS_MAPPINGS["ApplSearchLoadResult"].INPUT_TYPES()["required"]["file"][0] == ["a.json"]
 
 
-def test_a_folder_that_cannot_be_read_hides_no_others(results, monkeypatch):
+def test_before_the_first_result_nothing_is_said(folders, caplog):
+    assert files.result_names() == []
+    assert caplog.messages == []
+
+
+def test_a_folder_that_cannot_be_read_hides_no_others(results, monkeypatch, caplog):
     (results / "a.json").write_text("{}")
     (results / "locked").mkdir()
     real = os.scandir
@@ -138,6 +143,7 @@ def test_a_folder_that_cannot_be_read_hides_no_others(results, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", scandir)
     assert files.result_names() == ["a.json"]
+    assert "Permission denied" in caplog.text
 
 
 # A search that is done
