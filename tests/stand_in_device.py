@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import _engine_run_backward
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 DEVICE, CPU = torch.device("mps", 0), torch.device("cpu")
 #: What may be given tensors of both.
 _TAKES_BOTH = ("to", "__getitem__", "__setitem__", "copy_", "index_put_", "__set__", "_has_compatible_shallow_copy_type")
+#: What makes no tensor: much is asked, and one of these is Module.to's for its arguments.
+_ONLY_TELLS = {"numel", "element_size", "size", "stride", "dim", "is_floating_point", "is_contiguous", "data_ptr", "_parse_to"}
 _WHERE = "_stand_in_device"
 #: Where the numbers of weights on the device are: a search puts other tensors over the same numbers.
 _weights: set[int] = set()
@@ -61,9 +63,12 @@ class StandInDevice(TorchFunctionMode):
     def __torch_function__(self, function: Callable, types: object, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(function, "__name__", "")
-        if name == "_parse_to":  # arguments of Module.to
+        if name in _ONLY_TELLS:
             return function(*args, **kwargs)
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        if name == "__get__" and not isinstance(found := function(*args), (Tensor, torch.device)):
+            return found
+        given = [*_leaves(args), *_leaves(kwargs)]
+        tensors = [leaf for leaf in given if isinstance(leaf, Tensor)]
         places = [self._where(tensor) for tensor in tensors]
         if name == "__get__" and isinstance(found := function(*args), torch.device):
             return places[0] or found
@@ -72,10 +77,10 @@ class StandInDevice(TorchFunctionMode):
         place = self._asked_for(name, args, kwargs)
         if place is None:
             place = CPU if not places else DEVICE if DEVICE in places else None if None in places else CPU
-        if any(map(_is_device, tree_leaves((args, kwargs)))):
+        if any(map(_is_device, given)):
             args, kwargs = tree_map(lambda leaf: CPU if _is_device(leaf) else leaf, (args, kwargs))
         out = function(*args, **kwargs)
-        if not any(isinstance(leaf, Tensor) for leaf in tree_leaves(out)):
+        if not any(isinstance(leaf, Tensor) for leaf in _leaves(out)):
             return out
         return tree_map(lambda leaf: self._put(leaf, place, name) if isinstance(leaf, Tensor) else leaf, out)
 
@@ -121,6 +126,15 @@ class StandInDevice(TorchFunctionMode):
         finally:
             self._in_backward = before
         return tuple(one if one is None else self._put(one, DEVICE, "grad") for one in found)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """What is in tuples, lists and dicts. A search makes 1e5 calls, in which pytree's leaves take most of the time."""
+    if isinstance(value, (tuple, list, dict)):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(one)
+    else:
+        yield value
 
 
 def _is_device(value: Any) -> bool:

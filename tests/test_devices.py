@@ -15,7 +15,7 @@ from appl_search.gradients import evaluator
 from tests import adapters, oracle
 from tests.stand_in_device import DEVICE, StandInDevice, put_on_device
 
-SETTINGS = SearchSettings(samples=4, batch_size=2, validation=2, comparison=2)
+SETTINGS = SearchSettings(samples=4, batch_size=2, validation=2, comparison=0)
 ONE_SAMPLE = SearchSettings(method="adamw", samples=1, validation=0, comparison=0, check_gradient=False)
 SOURCES = [LoraSource(oracle.LORA_A), LoraSource(oracle.LORA_B)]
 
@@ -47,9 +47,9 @@ def assert_same(found, expected):
         assert one.values == pytest.approx(other.values, abs=1e-6)
 
 
-@pytest.mark.parametrize("method", ["gauss-newton", "adamw"])
-def test_a_search_on_a_device_without_fp64(method, model):
-    settings = replace(SETTINGS, method=method, loss_type="huber", min_snr_gamma=5.0, noise_offset=0.05, ip_noise_gamma=0.1)
+@pytest.mark.parametrize("method, comparison", [("gauss-newton", 2), ("adamw", 0)])
+def test_a_search_on_a_device_without_fp64(method, comparison, model):
+    settings = replace(SETTINGS, method=method, comparison=comparison, loss_type="huber", min_snr_gamma=5.0, noise_offset=0.05, ip_noise_gamma=0.1)
     expected = search(oracle.sdxl(), None, None, SOURCES, oracle.training_set(), settings)
     assert_same(on_the_device(model, SOURCES, settings), expected)
 

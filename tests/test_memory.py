@@ -74,7 +74,7 @@ def test_what_several_processes_compute_of_a_batch_is_what_one_computes(plain):
 
 def searched(method, change=lambda evaluator: None):
     """Block weights of a search on both LoRAs; ``change(evaluator)`` before it."""
-    settings = SearchSettings(method=method, samples=12, batch_size=4, tolerance=0.0, validation=4, check_gradient=False)
+    settings = SearchSettings(method=method, samples=12, batch_size=4, tolerance=0.0, validation=4, comparison=0, check_gradient=False)
     one = oracle.task(oracle.sdxl(), [LoraSource(oracle.LORA_A)], settings)
     with opened(one) as evaluator:
         change(evaluator)
@@ -181,7 +181,7 @@ def test_pictures_are_encoded_in_tiles_when_the_vae_runs_out_of_memory(monkeypat
         model, clip, vae = load_tiny_sdxl()
     pictures, captions = load_images("train")
     images, sources = TrainingSet.from_images(pictures[:2], captions[:2]), [LoraSource(lora_paths()["style"])]
-    quick = SearchSettings(method="adamw", samples=2, batch_size=2, check_gradient=False)
+    quick = SearchSettings(method="adamw", samples=2, batch_size=2, validation=0, comparison=0, check_gradient=False)
     expected = search(model, clip, vae, sources, images, quick)
     encode, calls = vae.first_stage_model.encode, []
 

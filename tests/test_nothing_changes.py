@@ -15,7 +15,7 @@ from appl_search.host import conditioning, device
 from appl_search.searching.methods import adamw
 from tests import oracle
 
-QUICK = SearchSettings(method="adamw", samples=4, batch_size=2)
+QUICK = SearchSettings(method="adamw", samples=4, batch_size=2, validation=2, comparison=1)
 
 
 class Failure(Exception):

@@ -19,7 +19,7 @@ from tests import oracle
 A, B = LoraSource(oracle.LORA_A), LoraSource(oracle.LORA_B)
 SETTINGS = SearchSettings(
     method="adamw", samples=40, batch_size=2, learning_rate=0.1, lr_schedule="constant", weight_decay=0.01,
-    init=0.5, penalty=1e-4, negative_penalty=10,
+    init=0.5, penalty=1e-4, negative_penalty=10, validation=0, comparison=0,
 )  # fmt: skip
 
 

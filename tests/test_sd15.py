@@ -65,7 +65,7 @@ def source(folder, model, clip) -> LoraSource:
 
 @pytest.fixture(scope="module")
 def found(model, clip, source) -> SearchResult:
-    return search(model, clip, None, [LoraSource(source.path, fixed={"BASE": 0.5})], sd15.training_set(clip), SearchSettings(samples=16, batch_size=4))
+    return search(model, clip, None, [LoraSource(source.path, fixed={"BASE": 0.5})], sd15.training_set(clip), SearchSettings(samples=16, batch_size=4, comparison=4))
 
 
 # Keys
