@@ -129,12 +129,14 @@ def web_tests() -> int:
 def test(arguments: list[str]) -> int:
     """The Python tests, then the web tests; a failure of either is a failure.
 
-    Without options the unit tests run side by side, a file at a time, and then those with a ComfyUI, which share one.
+    Without options the unit tests run side by side, a file at a time, and then those with a ComfyUI, in the lanes that their
+    conftest.py sorts them into.
     """
     runs = [arguments]
     if not arguments:
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes share the cores; each grows to some 4 GB
-        runs = [[f"--ignore={END_TO_END}", "-n", "auto", "--maxprocesses", "3", "--dist", "loadfile"], [END_TO_END]]
+        side_by_side = ["-n", "auto", "--maxprocesses", "3", "--dist", "loadfile"]
+        runs = [[f"--ignore={END_TO_END}", *side_by_side], [END_TO_END, "-n", "3"]]
     statuses = [run(venv_python(), "-m", "pytest", *given) for given in runs]
     return next(filter(None, (*statuses, web_tests())), 0)
 

@@ -23,14 +23,25 @@ SEARCH = "ApplSearchRun"
 PANEL = ".appl-search"
 PATIENCE = 120.0  # seconds for a short search on a slow machine
 START_SECONDS = 180.0
+POLL_MILLISECONDS = 200
+WINDOW = {"width": 1400, "height": 1400}
+NOWHERE = (900, 1390)  # in the window, where nothing shows a tooltip
 #: The page's settings at the beginning of each test. The first one keeps its template browser closed.
 SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.ColorPalette": "dark", "Comfy.Locale": "en"}
 IS_CONNECTED = """() => {
     const node = app.graph.nodes.find((one) => one.type === 'ApplSearchRun');
     return node?.widgets.find((one) => one.name === 'block_weights_panel')?.element.isConnected;
 }"""
-#: Errors that are ComfyUI's own: files that it misses, and what 0.3.64 says whenever another graph is opened.
-OF_COMFYUI = ("404", "Attempted to cleanup event listeners for graph that was never set up")
+#: Errors that are ComfyUI's own: files that it misses, models of its default workflow that it asks for elsewhere, and what 0.3.64 says
+#: whenever another graph is opened.
+OF_COMFYUI = ("404", "huggingface.co", "Attempted to cleanup event listeners for graph that was never set up")
+#: ComfyUI draws for every frame, also when nothing has changed: at 60 of them that is a quarter of what the tests have to compute.
+FRAMES_PER_SECOND = 15
+SLOW_SCREEN = f"""
+    const soon = window.requestAnimationFrame.bind(window);
+    window.requestAnimationFrame = (draw) => setTimeout(() => soon(draw), {1000 / FRAMES_PER_SECOND});
+    window.cancelAnimationFrame = clearTimeout;
+"""
 COUNT_LISTENERS = """
     window.listenersAdded = {};
     const add = EventTarget.prototype.addEventListener;
@@ -39,6 +50,12 @@ COUNT_LISTENERS = """
         return add.call(this, type, ...rest);
     };
 """
+
+
+def with_its_place(error: Any) -> str:
+    """What an uncaught error of the page says, and the line of a file that it comes from."""
+    places = [line.strip() for line in (error.stack or "").splitlines() if "http" in line]
+    return " ".join([str(error), *places[:1]])
 
 
 class ChromiumNotFound(Exception):
@@ -75,7 +92,8 @@ class ComfyPage:
         comfy = cls(context.new_page(), renderer)
         comfy.page.set_default_timeout(START_SECONDS * 1000)
         comfy.page.add_init_script(COUNT_LISTENERS)
-        comfy.page.on("pageerror", lambda error: comfy._note(str(error)))
+        comfy.page.add_init_script(SLOW_SCREEN)
+        comfy.page.on("pageerror", lambda error: comfy._note(with_its_place(error)))
         comfy.page.on("console", comfy._listen)
         comfy.page.goto(f"http://{server.address}/", wait_until="domcontentloaded")
         comfy.wait_until_ready()
@@ -90,7 +108,8 @@ class ComfyPage:
             if other != self.page:
                 other.close()
         self.page.bring_to_front()  # browsers draw no other
-        self.js("localStorage.removeItem('appl_search_expert')")
+        self.page.mouse.move(*NOWHERE)
+        self.js("Object.keys(localStorage).filter((key) => key.startsWith('appl_search')).forEach((key) => localStorage.removeItem(key))")
         settings = SETTINGS if not self.has_nodes2() else {**SETTINGS, VUE_NODES: self.renderer == "nodes2"}
         changed = [name for name, value in settings.items() if self.setting(name) != value]
         for name in changed:
@@ -148,7 +167,7 @@ class ComfyPage:
         """Until the page has drawn what changed: some frames, and the moment in which panels find their place."""
         self.page.evaluate(
             """() => new Promise((done) => {
-                let frames = 12;
+                let frames = 3;
                 const next = () => (frames-- ? requestAnimationFrame(next) : setTimeout(done, 120));
                 next();
             })"""
@@ -206,7 +225,7 @@ class ComfyPage:
         while not all(part in (found := self.status(panel)) for part in parts):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"The panel says {found!r} after {seconds:g} s, expected {parts}.")
-            self.page.wait_for_timeout(100)
+            self.page.wait_for_timeout(POLL_MILLISECONDS)
         return found
 
     def wait_for_string(self, panel: int = 0, other_than: str = "") -> str:
@@ -236,21 +255,27 @@ class ComfyPage:
         self.page.locator(".workflow-tab", has=self.page.get_by_text(name, exact=True)).last.click()
         self.wait_for_panel()
 
-    def run_to_end(self, comfy: ComfyServer, seconds: float) -> None:
-        """Queues the open workflow and waits until the server is done with it; raises what a node raised."""
-        known = set(comfy.get_json("/history"))
+    def run_to_end(self, comfy: ComfyServer, seconds: float) -> dict[str, dict[str, Any]]:
+        """Queues the open workflow and waits until the server is done with it; raises what a node raised.
+
+        Returns the outputs of its nodes by their ids.
+        """
+        last = "/history?max_items=1"
+        before = comfy.get_json(last)
         self.queue()
         deadline = time.monotonic() + seconds
-        while not (new := set(history := comfy.get_json("/history")) - known):
+        while not (new := (now := comfy.get_json(last)).keys() - before.keys()):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"The workflow has not ended after {seconds:g} s.")
-            self.page.wait_for_timeout(100)
-        status = history[new.pop()]["status"]
+            self.page.wait_for_timeout(POLL_MILLISECONDS)
+        ended = now[new.pop()]
+        status = ended["status"]
         if status["status_str"] != "success":
             raise AssertionError(f"The run ended as {status['status_str']}: {status['messages'][-1]}")
         self.page.wait_for_function("[...document.images].every((image) => image.complete)")
         self.settle()  # nodes find their sizes
         self.settle()
+        return ended["outputs"]
 
     def heard_of(self, state: dict[str, Any]) -> None:
         """The page takes this for the end of a search of its search node, as it takes those of the server."""
@@ -279,5 +304,5 @@ class ComfyPage:
     def shoot(self, folder: Path | None, name: str) -> None:
         """A screenshot, where somebody wants them."""
         if folder is not None:
-            self.page.mouse.move(900, 1390)  # where nothing shows a tooltip
+            self.page.mouse.move(*NOWHERE)
             self.page.screenshot(path=str(folder / f"{name}.png"))

@@ -1,10 +1,9 @@
-"""Fixtures: one ComfyUI and one browser page for the whole session, a client for each test, and what runs beside them."""
+"""Fixtures: one ComfyUI and one browser page for a whole session, and a client for each test. Three lanes for pytest-xdist."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,13 @@ from typing import Any
 import pytest
 
 from appl_search import demo
-from tests.end_to_end.chromium import ARGUMENTS, RENDERERS, ChromiumNotFound, ComfyPage, find_chromium
+from tests.end_to_end.chromium import ARGUMENTS, RENDERERS, WINDOW, ChromiumNotFound, ComfyPage, find_chromium
 from tests.end_to_end.comfy_client import ComfyClient
 from tests.end_to_end.comfy_server import PACK, ComfyInstall, ComfyNotFound, ComfyServer
-from tests.end_to_end.side_run import INSPIRE_FAMILIES, INSPIRE_LAYOUTS, INSPIRE_SEED, UNITS, SideRun
 
 OTHER_PACKS = {"ComfyUI-Inspire-Pack": "INSPIRE_PATH"}
-SIDE_RUNS = ("units_run", "inspire_runs")
+NO_SERVER = ("test_inspire_consumer.py", "test_units_in_comfyui.py")
+PAGES = ("test_browser", "test_pictures")  # how the names of files begin whose tests are about the page
 FAILED = pytest.StashKey[bool]()
 
 
@@ -31,49 +30,6 @@ def comfy_install() -> ComfyInstall:
         if os.environ.get("COMFYUI_PATH"):
             raise
         pytest.skip(str(reason))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def side_runs(request: pytest.FixtureRequest) -> None:
-    """Starts with the first test what takes minutes and needs no server, for the tests that come last."""
-    used = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
-    for name in SIDE_RUNS:
-        if name in used:
-            request.getfixturevalue(name)
-
-
-@pytest.fixture(scope="session")
-def inspire_runs(comfy_install: ComfyInstall, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, SideRun]]:
-    """compare_with_inspire.py for each family, with that ComfyUI and the Inspire Pack that INSPIRE_PATH names; {} without one."""
-    if not os.environ.get("INSPIRE_PATH"):
-        yield {}
-        return
-    inspire = Path(os.environ["INSPIRE_PATH"]).expanduser().resolve()
-    if not (inspire / "inspire" / "lora_block_weight.py").is_file():
-        pytest.fail(f"INSPIRE_PATH is {inspire}, which has no inspire/lora_block_weight.py.")
-    script = Path(__file__).with_name("compare_with_inspire.py")
-    runs = {}
-    for family in INSPIRE_FAMILIES:
-        folder = tmp_path_factory.mktemp("inspire")
-        command = [comfy_install.python, script, comfy_install.root, inspire, folder, family, INSPIRE_LAYOUTS, INSPIRE_SEED]
-        runs[family] = SideRun(command, folder)
-    yield runs
-    for run in runs.values():
-        run.stop()
-
-
-@pytest.fixture(scope="session")
-def units_run(comfy_install: ComfyInstall, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SideRun | None]:
-    """The unit tests that lean on the host most, with that ComfyUI; None when its Python has no pytest."""
-    if subprocess.run([comfy_install.python, "-c", "import pytest"], capture_output=True).returncode != 0:
-        yield None
-        return
-    path = os.pathsep.join(filter(None, (str(comfy_install.root), os.environ.get("PYTHONPATH"))))
-    files = [Path(__file__).resolve().parents[1] / name for name in UNITS]
-    command = [comfy_install.python, "-m", "pytest", "-v", "-p", "no:cacheprovider", *files]
-    run = SideRun(command, tmp_path_factory.mktemp("units"), {"PYTHONPATH": path})
-    yield run
-    run.stop()
 
 
 @pytest.fixture(scope="session")
@@ -104,14 +60,9 @@ def screenshots() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository, or a folder like it."""
-    if os.environ.get("UPDATE_PICTURES"):
-        return PACK
-    folder = tmp_path_factory.mktemp("pictures")
-    for name in ("example_workflows", "web/docs/images"):
-        (folder / name).mkdir(parents=True)
-    return folder
+def pictures() -> Path | None:
+    """The repository, where UPDATE_PICTURES asks for pictures in it."""
+    return PACK if os.environ.get("UPDATE_PICTURES") else None
 
 
 @pytest.fixture(scope="session")
@@ -140,7 +91,8 @@ class Pages:
             self._page.put_back()
         else:
             self.close()
-            context = self._browser.new_context(viewport={"width": 1400, "height": 1400})
+            # Without animations, which take half of the browser's time while a search runs.
+            context = self._browser.new_context(viewport=WINDOW, reduced_motion="reduce")
             context.grant_permissions(["clipboard-read", "clipboard-write"], origin=f"http://{self._comfy.address}")
             self._page = ComfyPage.open(context, self._comfy, renderer)
         if renderer == "nodes2" and not self._page.has_nodes2():
@@ -186,14 +138,30 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Gener
     return report
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One renderer after the other, so that the page is opened once in each; and last what runs beside all the others."""
-    def place(item: pytest.Item) -> int:
-        if set(SIDE_RUNS) & set(getattr(item, "fixturenames", ())):
-            return 2
-        return int(getattr(getattr(item, "callspec", None), "params", {}).get("page") == "nodes2")
+def lane_of(nodeid: str) -> str:
+    """What runs side by side: the page, the page in its other renderer and all without a page, and what needs no server."""
+    file = Path(nodeid.partition("::")[0]).name
+    if file in NO_SERVER:
+        return "no server"
+    return "canvas" if file.startswith(PAGES) and "[nodes2" not in nodeid else "nodes2"
 
-    items.sort(key=place)
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One lane after the other, so that the page is opened once in each renderer."""
+    lanes = ("canvas", "nodes2", "no server")
+    items.sort(key=lambda item: (lanes.index(lane_of(item.nodeid)), "[nodes2" in item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With pytest-xdist each lane is a session of its own."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Lanes(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return lane_of(nodeid)
+
+    return Lanes(config, log)
 
 
 @pytest.fixture(scope="session")

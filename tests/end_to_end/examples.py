@@ -7,13 +7,19 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.building import be_quick
 from tests.end_to_end.comfy_server import PACK, ComfyServer
 from tests.end_to_end.workflow import PAGE_ONLY
 from tests.pack import PREFIX
 
 FOLDER = PACK / "example_workflows"
 #: Node types, the index of a widget's value, and the most that it may be in a short run.
-LESS = (("ApplSearchRun", 1, 48), ("ApplSearchPreviews", 5, 6), ("KSampler", 2, 8), ("ApplSearchBlockExplorer", 9, 4))
+LESS = (
+    ("ApplSearchRun", 1, 6), ("ApplSearchEvaluate", 0, 8), ("ApplSearchPreviews", 5, 4), ("KSampler", 2, 4), ("EmptyLatentImage", 2, 1),
+    ("ApplSearchBlockExplorer", 9, 3),
+)  # fmt: skip
+#: And the fewer blocks that are explored.
+EXPLORED = ("ApplSearchBlockExplorer", 3, "OUT00-OUT01")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
@@ -22,13 +28,18 @@ def example(name: str) -> dict[str, Any]:
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def short_example(name: str) -> dict[str, Any]:
-    """With less of a search and of sampling: enough to run. What is found is the unit tests' matter."""
+def short_example(name: str, quick: bool = True) -> dict[str, Any]:
+    """With less of a search and of sampling: enough to run. What is found is the unit tests' matter. ``quick``: with such settings."""
     workflow = example(name)
+    if quick:
+        be_quick(workflow)
     for node in workflow["nodes"]:
         for kind, index, most in LESS:
             if node["type"] == kind:
                 node["widgets_values"][index] = min(node["widgets_values"][index], most)
+        kind, index, blocks = EXPLORED
+        if node["type"] == kind:
+            node["widgets_values"][index] = blocks
     return workflow
 
 

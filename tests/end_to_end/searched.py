@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from tests.end_to_end.building import Workflow
 from tests.end_to_end.chromium import ComfyPage
-from tests.end_to_end.demo_graph import SAMPLES, Workflow, short_demo
+from tests.end_to_end.demo_graph import SAMPLES, short_demo
 
 LAST_SEED = 2  # ComfyUI answers a workflow that it has just run from its cache: most tests need no search of their own
 #: What the server says of a comparison: in English, and in parts for other languages.

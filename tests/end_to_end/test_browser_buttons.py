@@ -30,40 +30,40 @@ def toasts(page: ComfyPage) -> str:
     return " ".join(page.page.locator(".p-toast-detail").all_inner_texts())
 
 
-def test_save_a_lora_writes_files_that_loaders_find(page: ComfyPage, comfy: ComfyServer):
-    searched(page)
+def test_save_a_lora_writes_files_that_loaders_find(canvas_page: ComfyPage, comfy: ComfyServer):
+    searched(canvas_page)
     folder = comfy.base / "models" / "loras"
     before = set(folder.glob("*_lbw_*"))
-    page.button("Save a LoRA").click()
-    page.page.get_by_text("Saved as").first.wait_for()
+    canvas_page.button("Save a LoRA").click()
+    canvas_page.page.get_by_text("Saved as").first.wait_for()
     new = sorted(set(folder.glob("*_lbw_*")) - before)
     assert [path.name.rpartition("_lbw_")[0] for path in new] == ["character", "style"]
     assert all(load_file(path) for path in new)
-    assert all(str(path) in toasts(page) for path in new)
+    assert all(str(path) in toasts(canvas_page) for path in new)
     assert new[0].name in comfy.get_json("/object_info/LoraLoader")["LoraLoader"]["input"]["required"]["lora_name"][0]
-    assert page.errors == []
+    assert canvas_page.errors == []
 
 
-def test_the_report_opens_in_a_tab_of_its_own(page: ComfyPage):
-    searched(page)
-    with page.page.expect_popup() as popup:
-        page.page.locator(PANEL).get_by_role("link", name="Report").click()
+def test_the_report_opens_in_a_tab_of_its_own(canvas_page: ComfyPage):
+    searched(canvas_page)
+    with canvas_page.page.expect_popup() as popup:
+        canvas_page.page.locator(PANEL).get_by_role("link", name="Report").click()
     report = popup.value
     report.wait_for_load_state()
     assert report.locator("h1").inner_text().startswith("Block weights of")
     assert report.locator("svg").count() >= 2 and "OUT08" in report.content()
     report.close()
-    assert page.errors == []
+    assert canvas_page.errors == []
 
 
-def test_without_an_inspire_loader_its_string_is_copied(page: ComfyPage):
-    searched(page)
-    page.page.locator(f"{PANEL} select").nth(1).select_option("json")
-    page.button("Use in Inspire").click()
-    page.page.get_by_text("Paste it into block_vector").first.wait_for()
-    copied = page.js("navigator.clipboard.readText()")
+def test_without_an_inspire_loader_its_string_is_copied(canvas_page: ComfyPage):
+    searched(canvas_page)
+    canvas_page.page.locator(f"{PANEL} select").nth(1).select_option("json")
+    canvas_page.button("Use in Inspire").click()
+    canvas_page.page.get_by_text("Paste it into block_vector").first.wait_for()
+    copied = canvas_page.js("navigator.clipboard.readText()")
     assert len(copied.split(",")) == 12 and all(float(number) >= 0 for number in copied.split(","))
-    assert page.errors == []
+    assert canvas_page.errors == []
 
 
 def test_an_inspire_loader_of_the_lora_gets_its_vector_and_undo_takes_it_back(page: ComfyPage, comfy: ComfyServer, loras_folder: Path):
@@ -130,25 +130,25 @@ def test_a_block_is_pinned_by_click_and_key_and_the_next_search_leaves_it(page: 
     assert page.errors == []
 
 
-def test_pins_that_cannot_be_read_are_said_in_words(page: ComfyPage):
-    searched(page)
-    page.set_widget("pinned", "BANANA = 0")
-    page.js("node.onConnectionsChange()")
-    page.page.get_by_role("alert").filter(has_text="BANANA").wait_for(timeout=PATIENCE * 1000)
-    page.errors.clear()  # the browser tells of every answer that is an error
+def test_pins_that_cannot_be_read_are_said_in_words(canvas_page: ComfyPage):
+    searched(canvas_page)
+    canvas_page.set_widget("pinned", "BANANA = 0")
+    canvas_page.js("node.onConnectionsChange()")
+    canvas_page.page.get_by_role("alert").filter(has_text="BANANA").wait_for(timeout=PATIENCE * 1000)
+    canvas_page.errors.clear()  # the browser tells of every answer that is an error
 
 
-def test_the_verdict_is_the_first_line_and_offers_the_simple_choice(page: ComfyPage, comfy: ComfyServer):
-    searched(page)
-    state = of_loras(page.state(comfy), 1)
-    page.heard_of({**state, "verdict": VERDICT, "penalty_chosen": True})
-    assert page.status().startswith(VERDICT["text"])
-    found = page.string()
-    page.button("Use strength 0.62 instead").click()
-    assert set(page.wait_for_string(other_than=found).split(",")) <= {"0", "0.62"}
-    page.unfold()
-    assert "chosen by the search" in page.page.locator(f"{PANEL} details").inner_text()
-    assert "8.0% ± 0.4%" in page.page.locator(f"{PANEL} table").inner_text()
-    page.button("Back to what was found").click()
-    assert page.status().startswith(VERDICT["text"]) and page.string() == found
-    assert page.errors == []
+def test_the_verdict_is_the_first_line_and_offers_the_simple_choice(canvas_page: ComfyPage, comfy: ComfyServer):
+    searched(canvas_page)
+    state = of_loras(canvas_page.state(comfy), 1)
+    canvas_page.heard_of({**state, "verdict": VERDICT, "penalty_chosen": True})
+    assert canvas_page.status().startswith(VERDICT["text"])
+    found = canvas_page.string()
+    canvas_page.button("Use strength 0.62 instead").click()
+    assert set(canvas_page.wait_for_string(other_than=found).split(",")) <= {"0", "0.62"}
+    canvas_page.unfold()
+    assert "chosen by the search" in canvas_page.page.locator(f"{PANEL} details").inner_text()
+    assert "8.0% ± 0.4%" in canvas_page.page.locator(f"{PANEL} table").inner_text()
+    canvas_page.button("Back to what was found").click()
+    assert canvas_page.status().startswith(VERDICT["text"]) and canvas_page.string() == found
+    assert canvas_page.errors == []

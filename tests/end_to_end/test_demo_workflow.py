@@ -11,22 +11,24 @@ import pytest
 from appl_search import BlockWeights, LoraSource, demo
 from tests.end_to_end.comfy_client import ComfyClient, Event, Run
 from tests.end_to_end.comfy_server import ComfyServer
-from tests.end_to_end.examples import example
+from tests.end_to_end.examples import short_example
 from tests.end_to_end.workflow import nodes_of_type, to_api
 
 PATIENCE = 900.0  # seconds for a whole run on a slow machine
 CANCEL_SECONDS = 10.0
+SAMPLES = 20  # two steps
 Prompt = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def demo_prompt(comfy: ComfyServer) -> Prompt:
-    return to_api(example("demo"), comfy.get_json("/object_info"))
+    """The demo with less of a search and of sampling."""
+    prompt = to_api(short_example("demo", quick=False), comfy.get_json("/object_info"))
+    return with_inputs(prompt, the_search(prompt), samples=SAMPLES)
 
 
 @pytest.fixture(scope="module")
 def demo_run(comfy: ComfyServer, demo_prompt: Prompt) -> Run:
-    """The demo as it is shipped, run to its end."""
     with ComfyClient(comfy) as client:
         return client.queue(demo_prompt).succeed(PATIENCE)
 
@@ -115,7 +117,7 @@ def test_cancel_ends_the_search_soon_and_the_next_one_works(
     assert run.failure.data["node_id"] == search
     assert seconds < CANCEL_SECONDS
     assert list((comfy.output_folder / "block_weights").glob("partial*.json"))
-    client.queue(with_inputs(demo_prompt, search, samples=32, seed=2)).succeed(PATIENCE)
+    client.queue(with_inputs(demo_prompt, search, samples=6, seed=2)).succeed(PATIENCE)
 
 
 def test_a_node_s_error_reaches_the_page(demo_prompt: Prompt, client: ComfyClient):

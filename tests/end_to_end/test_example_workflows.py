@@ -1,4 +1,4 @@
-"""The example workflows in a real ComfyUI: they fit its nodes, they run, and equal ways give equal pictures."""
+"""The example workflows in a real ComfyUI: they fit its nodes, and equal ways give equal pictures. test_pictures.py runs them all."""
 
 from __future__ import annotations
 
@@ -47,12 +47,6 @@ def test_example_workflow_fits_this_comfyui(name: str, comfy: ComfyServer, loras
     workflow = example(name)
     found = problems(workflow, definitions_for(workflow, comfy))
     assert found == []
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("demo", "inspire", "bake")])
-def test_example_workflow_runs(name: str, comfy: ComfyServer):
-    for title, shown in pictures(comfy, prompt_of(name, comfy)).items():
-        assert shown.std() > 5, f"{title} is of one colour"
 
 
 def test_the_template_browser_has_them_all(comfy: ComfyServer):

@@ -9,10 +9,11 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from appl_search import demo
+from tests.end_to_end.building import the_search
 from tests.end_to_end.chromium import PANEL, PATIENCE, ComfyPage
 from tests.end_to_end.comfy_client import ComfyClient, PromptRejected
 from tests.end_to_end.comfy_server import ComfyServer
-from tests.end_to_end.demo_graph import SAMPLES, of_a_saved_result, short_demo, the_search, with_previews, with_report
+from tests.end_to_end.demo_graph import SAMPLES, of_a_saved_result, short_demo, with_previews, with_report
 from tests.end_to_end.looks import BARS
 from tests.nodes.results import result_for
 

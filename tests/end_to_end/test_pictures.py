@@ -1,12 +1,10 @@
-"""Every example workflow runs in ComfyUI's page, and is shown there as it is in the template browser and the help pages.
-
-UPDATE_PICTURES=1 puts the pictures into the repository.
-"""
+"""Every example workflow runs in ComfyUI's page. UPDATE_PICTURES=1 takes the pictures of the template browser and the help pages."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -14,9 +12,10 @@ from appl_search import demo
 from tests.end_to_end import camera
 from tests.end_to_end.chromium import SEARCH, VUE_NODES, ComfyPage
 from tests.end_to_end.comfy_server import PACK, ComfyServer
-from tests.end_to_end.demo_graph import SAMPLES, of_a_saved_result, short_demo
+from tests.end_to_end.demo_graph import of_a_saved_result, short_demo
 from tests.end_to_end.examples import NAMES, definitions_for, example, short_example
 from tests.end_to_end.looks import overlapping
+from tests.end_to_end.workflow import MUTED
 from tests.nodes.results import result_for
 from tests.pack import load_pack
 
@@ -44,18 +43,29 @@ HELP = {
 }
 
 
+def all_show_something(comfy: ComfyServer, images: list[dict[str, str]]) -> bool:
+    """Whether there are pictures, and none of one colour."""
+    files = [comfy.base / image["type"] / image["subfolder"] / image["filename"] for image in images]
+    return bool(files) and all(np.asarray(Image.open(file).convert("RGB")).std() > 1 for file in files)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_example_workflow_runs_in_the_page_and_no_node_covers_another(
-    name: str, canvas_page: ComfyPage, comfy: ComfyServer, loras_folder: Path, pictures: Path
+    name: str, canvas_page: ComfyPage, comfy: ComfyServer, loras_folder: Path, pictures: Path | None
 ):
-    workflow = example(name) if pictures == PACK else short_example(name)
+    workflow = short_example(name) if pictures is None else example(name)
     definitions_for(workflow, comfy)
     has_search = any(node["type"] == SEARCH for node in workflow["nodes"])
     (canvas_page.load if has_search else canvas_page.load_without_search)(workflow)
     assert overlapping(canvas_page) == []
-    canvas_page.run_to_end(comfy, PATIENCE)
+    outputs = canvas_page.run_to_end(comfy, PATIENCE)
     assert overlapping(canvas_page) == []
     assert canvas_page.errors == []
+    for node in workflow["nodes"]:
+        if node["type"] == "PreviewImage" and node["mode"] != MUTED:
+            assert all_show_something(comfy, outputs[str(node["id"])]["images"]), node.get("title")
+    if pictures is None:
+        return
     with camera.clear_view(canvas_page):
         path = pictures / "example_workflows" / f"{name}.jpg"
         camera.take_picture(canvas_page, path, WIDTH)
@@ -65,7 +75,7 @@ def test_example_workflow_runs_in_the_page_and_no_node_covers_another(
                 camera.help_picture(canvas_page, pictures, node, titles)
 
 
-def test_a_saved_result_is_loaded_in_the_page(canvas_page: ComfyPage, comfy: ComfyServer, pictures: Path):
+def test_a_saved_result_is_loaded_in_the_page(canvas_page: ComfyPage, comfy: ComfyServer, pictures: Path | None):
     results = comfy.output_folder / "block_weights"
     results.mkdir(parents=True, exist_ok=True)
     found = result_for((demo.lora_paths()["style"], {"IN01": 0.0, "IN02": 1.2, "IN03": 0.9, "OUT07": 0.7}))
@@ -75,17 +85,21 @@ def test_a_saved_result_is_loaded_in_the_page(canvas_page: ComfyPage, comfy: Com
     canvas_page.run_to_end(comfy, PATIENCE)
     assert canvas_page.errors == []
     assert "OUT07" in canvas_page.page.locator(".appl-search-text ul").inner_text()
+    if pictures is None:
+        return
     with camera.clear_view(canvas_page):
         camera.help_picture(canvas_page, pictures, "ApplSearchLoadResult", ["ApplSearchLoadResult"])
         camera.help_picture(canvas_page, pictures, "ApplSearchToLBW", ["ApplSearchToLBW"])
 
 
-def test_the_panel_as_the_readme_shows_it(canvas_page: ComfyPage, comfy: ComfyServer, pictures: Path, tmp_path: Path):
+def test_the_panel_as_the_readme_shows_it(canvas_page: ComfyPage, comfy: ComfyServer, pictures: Path | None, tmp_path: Path):
     """In both renderers, one of them dark and the other light."""
+    if pictures is None:
+        pytest.skip("UPDATE_PICTURES=1 takes the picture.")
     if not canvas_page.has_nodes2():
         pytest.skip("This ComfyUI offers no Nodes 2.0.")
     shown = []
-    canvas_page.load(short_demo(PANEL_SEED, 320 if pictures == PACK else SAMPLES))
+    canvas_page.load(short_demo(PANEL_SEED, 320, comparison=64))
     canvas_page.run_to_end(comfy, PATIENCE)
     for renderer, palette in (("canvas", "dark"), ("nodes2", "light")):
         canvas_page.set(VUE_NODES, renderer == "nodes2")
