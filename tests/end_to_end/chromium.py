@@ -214,6 +214,12 @@ class ComfyPage:
     def queue(self) -> None:
         self.js("app.queuePrompt(0)")
 
+    def queue_and_wait(self) -> None:
+        """Until the run has ended well: a panel may show an earlier search of its node until the first news of this one."""
+        self.js("(window.ended = false, app.api.addEventListener('execution_success', () => (window.ended = true), { once: true }), null)")
+        self.queue()
+        self.page.wait_for_function("window.ended", timeout=PATIENCE * 1000)
+
     def status(self, panel: int = 0) -> str:
         """A panel's first line, and the numbers beside its expert figures."""
         parts = self.page.locator(PANEL).nth(panel).locator("[role=status], .appl-search-numbers").all_text_contents()

@@ -35,7 +35,7 @@ VERDICT = {
 def searched(page: ComfyPage, workflow: Workflow | None = None, status: str = f"{SAMPLES} samples in") -> ComfyPage:
     """Runs a short search to its end, at which the panel says ``status``; the short demo where no other is given."""
     page.load(workflow or short_demo(LAST_SEED))
-    page.queue()
+    page.queue_and_wait()
     page.wait_for_status(status)
     page.wait_for_string()
     return page
