@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import inspect
 import sys
 from types import SimpleNamespace
 
@@ -29,6 +30,10 @@ def node(module, name, model, *inputs):
     except (ImportError, AttributeError) as error:
         pytest.skip(f"This host has no {name}: {error}")
     function = getattr(node_class, "execute", None) or getattr(node_class(), node_class.FUNCTION)
+    try:
+        inspect.signature(function).bind(model, *inputs)
+    except TypeError as error:
+        pytest.skip(f"This host's {name} takes other inputs: {error}")
     try:
         made = function(model, *inputs)
     except UnboundLocalError as error:

@@ -25,7 +25,7 @@ def be_quick(workflow: Workflow, **changed: Any) -> None:
     for taker in [node for node in workflow["nodes"] if node["type"] in TAKE_SETTINGS]:
         (slot,) = (slot for slot in taker["inputs"] if slot["name"] == "settings")
         if slot["link"] is None:
-            below = max(node["pos"][1] + node["size"][1] for node in workflow["nodes"]) + 100
+            below = max(node["pos"][1] + node["size"][1] for node in workflow["nodes"]) + 1000  # nodes are taller on older pages
             node = add(workflow, "ApplSearchSettings", (taker["pos"][0], below), (400, 460), list(inputs.values()))
             node["outputs"] = [{"name": "settings", "type": "APPL_SEARCH_SETTINGS", "links": []}]
             connect(workflow, node, 0, taker, "settings")
