@@ -65,13 +65,11 @@ class StandInDevice(TorchFunctionMode):
         name = getattr(function, "__name__", "")
         if name in _ONLY_TELLS:
             return function(*args, **kwargs)
-        if name == "__get__" and not isinstance(found := function(*args), (Tensor, torch.device)):
-            return found
+        if name == "__get__" and not isinstance(found := function(*args), Tensor):
+            return (self._where(args[0]) or found) if isinstance(found, torch.device) else found
         given = [*_leaves(args), *_leaves(kwargs)]
         tensors = [leaf for leaf in given if isinstance(leaf, Tensor)]
         places = [self._where(tensor) for tensor in tensors]
-        if name == "__get__" and isinstance(found := function(*args), torch.device):
-            return places[0] or found
         if len({place for place, tensor in zip(places, tensors) if tensor.ndim} - {None}) > 1 and name not in _TAKES_BOTH:
             raise RuntimeError(f"Expected all tensors to be on the same device, but {name} got some on {DEVICE} and some on {CPU}.")
         place = self._asked_for(name, args, kwargs)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import pack
+from tests.end_to_end.building import QUICK
 from tests.workflow_check import problems
 
 WORKFLOWS = sorted((pack.ROOT / "example_workflows").glob("*.json"))
@@ -25,3 +26,9 @@ def test_example_workflow_fits_the_nodes(path: Path):
     assert not gone, f"the pack has no such nodes: {', '.join(sorted(gone))}"
     found = problems(workflow, definitions)
     assert found == []
+
+
+def test_the_quick_settings_of_end_to_end_tests_are_the_widgets_in_their_order():
+    """Workflow files have nothing but their order."""
+    inputs = pack.definitions()["ApplSearchSettings"]["input"]
+    assert list(QUICK) == [*inputs["required"], *inputs["optional"]]

@@ -41,7 +41,7 @@ class SearchInputs:
     def give_the_same_search_as(self, others: SearchInputs) -> bool:
         """Whether a search of these and of the others would be the same. False when one of the objects no longer exists."""
         ours, theirs = ([reference and reference() for reference in inputs.objects] for inputs in (self, others))
-        gone = any(reference is not None and reference() is None for reference in self.objects)
+        gone = any(one is None and reference is not None for one, reference in zip(ours, self.objects))
         return not gone and self == others and all(one is other for one, other in zip(ours, theirs))
 
 
