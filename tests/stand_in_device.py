@@ -78,6 +78,8 @@ class StandInDevice(TorchFunctionMode):
         if any(map(_is_device, given)):
             args, kwargs = tree_map(lambda leaf: CPU if _is_device(leaf) else leaf, (args, kwargs))
         out = function(*args, **kwargs)
+        if isinstance(out, Tensor):
+            return self._put(out, place, name)
         if not any(isinstance(leaf, Tensor) for leaf in _leaves(out)):
             return out
         return tree_map(lambda leaf: self._put(leaf, place, name) if isinstance(leaf, Tensor) else leaf, out)

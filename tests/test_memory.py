@@ -21,14 +21,14 @@ SETTINGS = SearchSettings(samples=4, batch_size=4)
 LORAS = (oracle.LORA_A, oracle.LORA_B)
 
 
-def gradients(model=None, change=None):
-    """Of four examples, two of them probed; ``change(evaluator)`` before."""
+def gradients(model=None, change=None, probes=2):
+    """Of four examples, some of them probed; ``change(evaluator)`` before."""
     sources = [LoraSource(path) for path in LORAS]
     with opened(oracle.task(model or oracle.sdxl(), sources, SETTINGS)) as evaluator:
         if change is not None:
             change(evaluator)
         draw = Draws(evaluator.shapes, 4, 4, seed=3).current()
-        found = evaluator.gradients(draw, evaluator.rates.all_rates(evaluator.rates.start), probes=2)
+        found = evaluator.gradients(draw, evaluator.rates.all_rates(evaluator.rates.start), probes=probes)
         return found, evaluator._memory
 
 

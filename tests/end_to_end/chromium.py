@@ -12,10 +12,11 @@ from urllib.parse import urlencode
 
 from tests.end_to_end.comfy_server import ComfyServer
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+#: The first is the one without windows, which takes less.
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
+    "--disable-sync", "--in-process-gpu",
 )  # fmt: skip
 VUE_NODES = "Comfy.VueNodes.Enabled"
 RENDERERS = ("canvas", "nodes2")
@@ -35,12 +36,21 @@ IS_CONNECTED = """() => {
 #: Errors that are ComfyUI's own: files that it misses, models of its default workflow that it asks for elsewhere, and what 0.3.64 says
 #: whenever another graph is opened.
 OF_COMFYUI = ("404", "huggingface.co", "Attempted to cleanup event listeners for graph that was never set up")
-#: ComfyUI has work for every frame, also when nothing has changed: at 60 of them some 0.15 of a core for each page.
-FRAMES_PER_SECOND = 15
+#: ComfyUI has work for every frame, also when nothing has changed, and the browser draws the page for each. So frames that it asks for
+#: come seldom; `window.nextFrame()` brings them at once, and is kept when they are there.
+FRAMES_PER_SECOND = 4
 SLOW_SCREEN = f"""
     const soon = window.requestAnimationFrame.bind(window);
-    window.requestAnimationFrame = (draw) => setTimeout(() => soon(draw), {1000 / FRAMES_PER_SECOND});
-    window.cancelAnimationFrame = clearTimeout;
+    const waiting = new Map();
+    let last = 0;
+    window.requestAnimationFrame = (draw) => (waiting.set(++last, draw), last);
+    window.cancelAnimationFrame = (one) => waiting.delete(one);
+    const drawAll = () => {{
+        [...waiting.values()].forEach((draw) => soon(draw));
+        waiting.clear();
+    }};
+    window.nextFrame = () => new Promise((done) => (drawAll(), soon(done)));
+    setInterval(drawAll, {1000 // FRAMES_PER_SECOND});
 """
 COUNT_LISTENERS = """
     window.listenersAdded = {};
@@ -166,11 +176,10 @@ class ComfyPage:
     def settle(self) -> None:
         """Until the page has drawn what changed: some frames, and the moment in which panels find their place."""
         self.page.evaluate(
-            """() => new Promise((done) => {
-                let frames = 3;
-                const next = () => (frames-- ? requestAnimationFrame(next) : setTimeout(done, 120));
-                next();
-            })"""
+            """async () => {
+                for (let frames = 0; frames < 3; frames++) await window.nextFrame();
+                await new Promise((done) => setTimeout(done, 120));
+            }"""
         )
 
     def set(self, setting: str, value: Any) -> None:
@@ -301,6 +310,7 @@ class ComfyPage:
         """Opens a panel's figures for experts."""
         figures = self.page.locator(PANEL).nth(panel).locator("details")
         if figures.get_attribute("open") is None:
+            figures.locator("summary").wait_for()  # the page shows a node that came into view with its next frame
             figures.locator("summary").press("Enter")
             self.settle()
 

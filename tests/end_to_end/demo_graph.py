@@ -8,16 +8,20 @@ from tests.end_to_end.building import Workflow, add, be_quick, beside, connect, 
 from tests.end_to_end.examples import example
 
 TYPES = ("ApplSearchTinySDXL", "ApplSearchLoadLora", "ApplSearchRun", "ApplSearchToString")
-SAMPLES, BATCH = 8, 4  # two steps
+SAMPLES = BATCH = 2  # one step
+FEW = "appl_search_few"  # a folder in ComfyUI's input/ with some of the demo's pictures: most of a short search is encoding them
 PREVIEW_WIDGETS = ["a zibby", "", 8, 128, 128, 2, 1.0, "euler", "normal", 0]
 
 
-def short_demo(seed: int, samples: int = SAMPLES, comparison: int = 0) -> Workflow:
-    """Without its pictures, and with quick settings; ``comparison``: on so many samples, of which each takes the time of four others."""
+def short_demo(seed: int, samples: int = SAMPLES, comparison: int = 0, few: bool = True) -> Workflow:
+    """Without its pictures, and with quick settings.
+
+    ``comparison``: on so many samples, of which each takes the time of four others. ``few``: it searches on FEW, not on all that it has.
+    """
     workflow = example("demo")
     nodes = [node for node in workflow["nodes"] if node["type"] in TYPES]
     kept = {node["id"] for node in nodes}
-    links = [link for link in workflow["links"] if link[1] in kept and link[3] in kept]
+    links = [link for link in workflow["links"] if link[1] in kept and link[3] in kept and not (few and link[5] == "TRAINING_IMAGES")]
     ids = {link[0] for link in links}
     for node in nodes:
         for slot in [*(node.get("inputs") or []), *(node.get("outputs") or [])]:
@@ -28,6 +32,11 @@ def short_demo(seed: int, samples: int = SAMPLES, comparison: int = 0) -> Workfl
         if node["type"] == "ApplSearchRun":
             node["widgets_values"][1], node["widgets_values"][3] = samples, seed
     workflow = {**workflow, "id": f"00000000-0000-4000-8000-{seed:012}", "nodes": nodes, "links": links, "groups": []}
+    if few:
+        search = the_search(workflow)
+        folder = add(workflow, "ApplSearchTrainingFolder", beside(search, -800), (340, 170), [FEW, True, "stop", ""])
+        folder["outputs"] = [{"name": "training_images", "type": "TRAINING_IMAGES", "links": []}]
+        connect(workflow, folder, 0, search, "training_images")
     be_quick(workflow, batch_size=BATCH, comparison=comparison)
     return workflow
 

@@ -28,11 +28,10 @@ def example(name: str) -> dict[str, Any]:
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def short_example(name: str, quick: bool = True) -> dict[str, Any]:
-    """With less of a search and of sampling: enough to run. What is found is the unit tests' matter. ``quick``: with such settings."""
+def short_example(name: str) -> dict[str, Any]:
+    """With less of a search and of sampling: enough to run. What is found is the unit tests' matter."""
     workflow = example(name)
-    if quick:
-        be_quick(workflow)
+    be_quick(workflow)
     for node in workflow["nodes"]:
         for kind, index, most in LESS:
             if node["type"] == kind:

@@ -27,7 +27,7 @@ PATIENCE = 300.0
 NODES = (
     "ApplSearchBlockRules", "ApplSearchToHooks", "ApplSearchToStack", "ApplSearchLoadStack", "ApplSearchSavePreset", "ApplSearchLoadPreset",
 )  # fmt: skip
-WIDGETS = {"method": "gauss-newton", "samples": 16, "penalty": 1e-4, "seed": 0}
+WIDGETS = {"method": "gauss-newton", "samples": 4, "penalty": 1e-4, "seed": 0}
 
 
 def searched(rules: str, pinned: str | None = None) -> dict[str, Any]:

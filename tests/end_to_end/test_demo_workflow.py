@@ -16,15 +16,16 @@ from tests.end_to_end.workflow import nodes_of_type, to_api
 
 PATIENCE = 900.0  # seconds for a whole run on a slow machine
 CANCEL_SECONDS = 10.0
-SAMPLES = 20  # two steps
+SAMPLES, BATCH = 8, 4  # two steps
 Prompt = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def demo_prompt(comfy: ComfyServer) -> Prompt:
     """The demo with less of a search and of sampling."""
-    prompt = to_api(short_example("demo", quick=False), comfy.get_json("/object_info"))
-    return with_inputs(prompt, the_search(prompt), samples=SAMPLES)
+    prompt = to_api(short_example("demo"), comfy.get_json("/object_info"))
+    (settings,) = nodes_of_type(prompt, "ApplSearchSettings")
+    return with_inputs(with_inputs(prompt, the_search(prompt), samples=SAMPLES), settings, batch_size=BATCH)
 
 
 @pytest.fixture(scope="module")

@@ -79,14 +79,14 @@ def test_after_cancel_only_what_is_missing_is_sampled(client: ComfyClient, comfy
     assert len(kept(comfy) - before) == 5
 
 
-def test_the_node_shows_its_numbers_and_its_grid(page: ComfyPage, comfy: ComfyServer, screenshots: Path | None):
+def test_the_node_shows_its_numbers_and_its_grid_in_the_page(canvas_page: ComfyPage, comfy: ComfyServer, screenshots: Path | None):
     workflow = short_example("block_explorer")
-    page.load_without_search(workflow)
-    page.run_to_end(comfy, PATIENCE)
-    assert page.errors == []
-    page.look_at("ApplSearchBlockExplorer", 0.55)
-    said = page.page.locator(".appl-search-text textarea")
+    canvas_page.load_without_search(workflow)
+    canvas_page.run_to_end(comfy, PATIENCE)
+    assert canvas_page.errors == []
+    canvas_page.look_at("ApplSearchBlockExplorer", 0.55)
+    said = canvas_page.page.locator(".appl-search-text textarea")
     texts = [said.nth(number).input_value() for number in range(said.count())]
     assert any("Each block off, compared with all blocks on: most is changed by" in text for text in texts)
     assert any(text.startswith("block  keys") for text in texts)
-    page.shoot(screenshots, f"block explorer {page.renderer}")
+    canvas_page.shoot(screenshots, "block explorer")

@@ -42,7 +42,7 @@ def assert_unharmed(page: ComfyPage, requests: list[str]) -> None:
     assert page.errors == []
 
 
-def test_names_metadata_and_captions_are_shown_as_they_are(canvas_page: ComfyPage, comfy: ComfyServer, evil_lora: str):
+def test_names_metadata_and_captions_are_in_the_page_as_they_are(canvas_page: ComfyPage, comfy: ComfyServer, evil_lora: str):
     requests: list[str] = []
     canvas_page.page.on("request", lambda request: requests.append(request.url))
     canvas_page.refresh_lists()

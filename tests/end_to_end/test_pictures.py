@@ -99,7 +99,7 @@ def test_the_panel_as_the_readme_shows_it(canvas_page: ComfyPage, comfy: ComfySe
     if not canvas_page.has_nodes2():
         pytest.skip("This ComfyUI offers no Nodes 2.0.")
     shown = []
-    canvas_page.load(short_demo(PANEL_SEED, 320, comparison=64))
+    canvas_page.load(short_demo(PANEL_SEED, 320, comparison=64, few=False))
     canvas_page.run_to_end(comfy, PATIENCE)
     for renderer, palette in (("canvas", "dark"), ("nodes2", "light")):
         canvas_page.set(VUE_NODES, renderer == "nodes2")

@@ -18,7 +18,7 @@ from tests.end_to_end.comfy_server import ComfyServer
 from tests.end_to_end.demo_graph import of_nodes_in_no_example
 
 PATIENCE = 300.0
-WIDGETS = {"method": "gauss-newton", "samples": 6, "penalty": 1e-4, "seed": 0}
+WIDGETS = {"method": "gauss-newton", "samples": 4, "penalty": 1e-4, "seed": 0}
 LISTS, ENCODED = "LoadImageTextDataSetFromFolder", "MakeTrainingDataset"
 #: An output of ComfyUI's dataset nodes: the number of the node that has images and texts, or latents and conditioning.
 ITS, ITS_OTHER = ["10", 0], ["10", 1]
