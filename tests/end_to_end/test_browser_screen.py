@@ -14,7 +14,8 @@ from tests.end_to_end.searched import LAST_SEED, VERDICT, of_loras, searched
 
 SCREEN = {"width": 1366, "height": 768}
 LANGUAGES = {"canvas": ("ja", "まだ探索していません"), "nodes2": ("zh", "尚未搜索")}  # another one in each renderer: each takes a reload of the page
-SMALL = [440, 100]  # less than any panel needs
+SMALL = [440, 100]  # lower than any panel
+ROW = 28  # pixels from one of ComfyUI's widgets to the next
 
 
 @pytest.fixture
@@ -27,14 +28,41 @@ def small_screen(page: ComfyPage):
 
 
 def room(page: ComfyPage) -> float:
-    """The height of the window below the page's bars across all of it."""
+    """The height of the window below the page's bars across all of it.
+
+    And what ComfyUI's own rows take more than they do now: those of Nodes 2.0 as a beta (0.14.1) were higher.
+    """
     bars = "[...document.querySelectorAll('.comfyui-body-top, .workflow-tabs-container')].map((one) => one.getBoundingClientRect())"
-    return SCREEN["height"] - page.js(f"Math.max(...{bars}.filter((one) => one.width === innerWidth).map((one) => one.bottom))")
+    below = SCREEN["height"] - page.js(f"Math.max(...{bars}.filter((one) => one.width === innerWidth).map((one) => one.bottom))")
+    rows = page.js(
+        "[...(document.querySelector('.appl-search').closest('.lg-node')?.querySelectorAll('.lg-node-widget') ?? [])]"
+        ".map((one) => one.getBoundingClientRect().top)"
+    )
+    return below + sum(max(row - before - ROW, 0) for before, row in zip(rows, rows[1:]))
+
+
+def drag_its_corner(page: ComfyPage, size: list[float]) -> None:
+    """Makes the search node this wide and high, or as small as it can be, with the mouse."""
+    corner = page.page.locator(".lg-node", has=page.page.locator(PANEL)).locator(".cursor-se-resize")
+    page.look_at()
+    left, top, _, bottom = box_of_the_node(page)
+    hidden = max(bottom - SCREEN["height"] + 40, 0)  # below the window
+    page.look_from(*page.js("[node.pos[0] - 120, node.pos[1] - 100 + argument]", hidden), 1.0)
+    page.settle()
+    box, mouse = corner.bounding_box(), page.page.mouse
+    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    mouse.down()
+    mouse.move(left + size[0], top + size[1] - hidden, steps=3)
+    page.settle()
+    mouse.up()
 
 
 def as_small_as_can_be(page: ComfyPage) -> float:
     """The height of the search node on the screen, after somebody has made it as small as they can."""
-    page.js("(node.setSize(argument), node.setSize([argument[0], node.computeSize()[1]]), app.canvas.setDirty(true, true))", SMALL)
+    if page.renderer == "nodes2":
+        drag_its_corner(page, SMALL)  # older ones keep the size of a node that a program changes
+    else:
+        page.js("(node.setSize(argument), node.setSize([argument[0], node.computeSize()[1]]), app.canvas.setDirty(true, true))", SMALL)
     page.look_at()
     _, top, _, bottom = box_of_the_node(page)
     return bottom - top
