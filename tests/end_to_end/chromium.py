@@ -37,7 +37,7 @@ IS_CONNECTED = """() => {
 #: whenever another graph is opened.
 OF_COMFYUI = ("404", "huggingface.co", "Attempted to cleanup event listeners for graph that was never set up")
 #: ComfyUI has work for every frame, also when nothing has changed, and the browser draws the page for each. So frames that it asks for
-#: come seldom; `window.nextFrame()` brings them at once, and is kept when they are there.
+#: come seldom; `window.nextFrame()` brings those that wait at once, and is there when they are drawn.
 FRAMES_PER_SECOND = 4
 SLOW_SCREEN = f"""
     const soon = window.requestAnimationFrame.bind(window);
