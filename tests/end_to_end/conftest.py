@@ -17,7 +17,7 @@ from tests.end_to_end.comfy_server import PACK, ComfyInstall, ComfyNotFound, Com
 from tests.end_to_end.demo_graph import FEW
 
 OTHER_PACKS = {"ComfyUI-Inspire-Pack": "INSPIRE_PATH"}
-INSPIRE, UNITS = "test_inspire_consumer.py", "test_units_in_comfyui.py"  # which need no server
+NO_SERVER = ("test_inspire_consumer.py", "test_units_in_comfyui.py")
 #: What is in the ids of tests that open the page, in its older renderer where they do not say nodes2.
 PAGES = ("test_browser", "test_pictures.py", "[canvas", "_in_the_page")
 FAILED = pytest.StashKey[bool]()
@@ -142,18 +142,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Gener
 
 
 def lane_of(nodeid: str) -> str:
-    """What runs side by side: the page, the page in its other renderer and all without a page, and in pieces what needs no server."""
-    file = Path(nodeid.partition("::")[0]).name
-    if file in (INSPIRE, UNITS):
-        return file if file == INSPIRE else nodeid
+    """What runs side by side: the page, the page in its other renderer and all without a page, and most of what needs no server."""
+    if any(one in nodeid for one in NO_SERVER) and "[numbers]" not in nodeid:
+        return "no server"
     return "canvas" if any(one in nodeid for one in PAGES) and "[nodes2" not in nodeid else "nodes2"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One lane after the other, so that the page is opened once in each renderer."""
-    last = [*dict.fromkeys(lane_of(item.nodeid) for item in items)]
-    lanes = ["canvas", "nodes2", *(lane for lane in last if lane not in ("canvas", "nodes2"))]
-    items.sort(key=lambda item: (lanes.index(lane_of(item.nodeid)), "[nodes2" in item.nodeid))
+    lanes = ("canvas", "nodes2", "no server")
+    items.sort(key=lambda item: (lanes.index(lane_of(item.nodeid)), "[nodes2" in item.nodeid, "[numbers]" in item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)

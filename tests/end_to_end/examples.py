@@ -15,7 +15,7 @@ from tests.pack import PREFIX
 FOLDER = PACK / "example_workflows"
 #: Node types, the index of a widget's value, and the most that it may be in a short run.
 LESS = (
-    ("ApplSearchRun", 1, 6), ("ApplSearchEvaluate", 0, 8), ("ApplSearchPreviews", 5, 4), ("KSampler", 2, 4), ("EmptyLatentImage", 2, 1),
+    ("ApplSearchRun", 1, 4), ("ApplSearchEvaluate", 0, 8), ("ApplSearchPreviews", 5, 4), ("KSampler", 2, 4), ("EmptyLatentImage", 2, 1),
     ("ApplSearchBlockExplorer", 9, 3),
 )  # fmt: skip
 #: And the fewer blocks that are explored.

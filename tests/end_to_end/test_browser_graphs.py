@@ -83,6 +83,7 @@ def test_a_search_in_a_subgraph_is_seen_inside_it(page: ComfyPage, seed: int):
     output.wait_for(timeout=PATIENCE * 1000)
     page.page.evaluate("app.canvas.setGraph(app.graph.nodes.find((one) => one.subgraph).subgraph)")
     page.wait_for_status(FOUND)
+    page.settle()  # ComfyUI looks at all of a graph that it has not shown before, with a frame of its own
     x, y = page.page.evaluate("[...app.canvas.graph.nodes[0].pos]")
     page.look_from(x - 120, y - 100, 1.0)
     found = page.wait_for_string()

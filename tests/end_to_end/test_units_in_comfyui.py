@@ -11,7 +11,7 @@ import pytest
 from tests.end_to_end.comfy_server import ComfyInstall
 
 TESTS = Path(__file__).resolve().parents[1]
-#: Each group takes about as long as the others, in a process of its own.
+#: In processes of their own, of which conftest.py puts the last beside other tests than the first two.
 GROUPS = {
     "patches": ("test_patches.py", "test_hooks.py"),
     "weights": ("test_own_layers.py", "test_dynamic_loading.py", "test_devices.py", "test_memory.py"),
@@ -20,7 +20,8 @@ GROUPS = {
 #: Of these files, what takes long and is about the search alone, or about the tests.
 NOT_ABOUT_THE_HOST = (
     "test_memory.py::test_a_search_ends_the_same_however_it_is_computed", "exploring/test_signature.py::test_it_is_the_same_in_another_process",
-    "test_adapters.py::test_in_half_precision[bf16",
+    "test_adapters.py::test_in_half_precision[bf16", "test_published_program.py::test_twenty_steps", "test_published_program.py::test_two_loras_follow",
+    "test_sd15.py::test_figures_and_report_show_the_26_blocks",
     "test_devices.py::test_the_stand_in_sees_fp64_and_tensors_that_are_elsewhere", "test_devices.py::test_a_search_on_a_device_without_fp64[adamw-0]",
 )  # fmt: skip
 PATIENCE = 1800.0  # seconds
