@@ -10,7 +10,7 @@ from tests.end_to_end.examples import example
 TYPES = ("ApplSearchTinySDXL", "ApplSearchLoadLora", "ApplSearchRun", "ApplSearchToString")
 SAMPLES = BATCH = 2  # one step
 FEW = "appl_search_few"  # a folder in ComfyUI's input/ with some of the demo's pictures: most of a short search is encoding them
-PREVIEW_WIDGETS = ["a zibby", "", 8, 128, 128, 2, 1.0, "euler", "normal", 0]
+PREVIEW_WIDGETS = ["a zibby", "", 8, 64, 64, 2, 1.0, "euler", "normal", 0]
 
 
 def short_demo(seed: int, samples: int = SAMPLES, comparison: int = 0, few: bool = True) -> Workflow:

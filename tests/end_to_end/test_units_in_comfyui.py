@@ -13,9 +13,9 @@ from tests.end_to_end.comfy_server import ComfyInstall
 TESTS = Path(__file__).resolve().parents[1]
 #: In processes of their own, of which conftest.py puts the last beside other tests than the first two.
 GROUPS = {
-    "patches": ("test_patches.py", "test_hooks.py"),
+    "patches": ("test_patches.py", "test_hooks.py", "test_sd15.py", "exploring/test_signature.py"),
     "weights": ("test_own_layers.py", "test_dynamic_loading.py", "test_devices.py", "test_memory.py"),
-    "numbers": ("test_adapters.py", "test_bake.py", "test_published_program.py", "test_sd15.py", "test_nothing_changes.py", "exploring/test_signature.py"),
+    "numbers": ("test_adapters.py", "test_bake.py", "test_published_program.py", "test_nothing_changes.py"),
 }
 #: Of these files, what takes long and is about the search alone, or about the tests.
 NOT_ABOUT_THE_HOST = (
