@@ -17,11 +17,10 @@ GROUPS = {
     "weights": ("test_own_layers.py", "test_dynamic_loading.py", "test_devices.py", "test_memory.py"),
     "numbers": ("test_adapters.py", "test_bake.py", "test_published_program.py", "test_nothing_changes.py"),
 }
-#: Of these files, what takes long and is about the search alone, or about the tests.
+#: Of these files, what takes long and is about the search alone, the tests, or torch alone (bf16 beside fp16).
 NOT_ABOUT_THE_HOST = (
     "test_memory.py::test_a_search_ends_the_same_however_it_is_computed", "exploring/test_signature.py::test_it_is_the_same_in_another_process",
-    "test_adapters.py::test_in_half_precision[bf16", "test_published_program.py::test_twenty_steps", "test_published_program.py::test_two_loras_follow",
-    "test_sd15.py::test_figures_and_report_show_the_26_blocks",
+    "test_adapters.py::test_in_half_precision[bf16", "test_sd15.py::test_figures_and_report_show_the_26_blocks",
     "test_devices.py::test_the_stand_in_sees_fp64_and_tensors_that_are_elsewhere", "test_devices.py::test_a_search_on_a_device_without_fp64[adamw-0]",
 )  # fmt: skip
 PATIENCE = 1800.0  # seconds
