@@ -37,7 +37,7 @@ def short_demo(seed: int, samples: int = SAMPLES, comparison: int = 0, few: bool
         folder = add(workflow, "ApplSearchTrainingFolder", beside(search, -800), (340, 170), [FEW, True, "stop", ""])
         folder["outputs"] = [{"name": "training_images", "type": "TRAINING_IMAGES", "links": []}]
         connect(workflow, folder, 0, search, "training_images")
-    be_quick(workflow, batch_size=BATCH, comparison=comparison)
+    be_quick(workflow, comparison=comparison, **({"batch_size": BATCH} if few else {}))
     return workflow
 
 
